@@ -1,0 +1,56 @@
+"""Recipes: how a fit starts, moves and stops, as data.
+
+`paper` is the recipe of both papers (Mezentsev & Oseledets §3; Bondarenko et al. §3.1) and
+the default of every reproduction. Other recipes are named, compared, and never used
+silently.
+"""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from reproducer.errors import require_name
+
+
+class Recipe(BaseModel):
+    """Initialisation, optimizer, budget and stopping of one fit.
+
+    Every component of a proto-token starts from N(0, `init_std`²); AdamW follows with
+    decoupled weight decay. A fit ends when the accuracy over its tokens reaches
+    `stop_accuracy`, or after `max_steps`. With `decay_to` below 1 the learning rate falls
+    along a half cosine from `lr` to `decay_to · lr` at `max_steps`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    init_std: float = Field(1.0, ge=0)
+    lr: float = Field(0.01, gt=0)
+    betas: tuple[float, float] = (0.9, 0.9)
+    eps: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    decay_to: float = Field(1.0, gt=0, le=1)
+    max_steps: int = Field(5000, ge=1)
+    stop_accuracy: float = Field(1.0, gt=0, le=1)
+
+    def lr_at(self, step: Tensor) -> Tensor | float:
+        """Learning rate of 1-based `step` (any shape), computed where `step` lives."""
+        if self.decay_to == 1.0:
+            return self.lr
+        phase = (step / self.max_steps).clamp(max=1.0) * math.pi
+        return self.lr * (self.decay_to + (1 - self.decay_to) * 0.5 * (1 + phase.cos()))
+
+
+RECIPES: dict[str, Recipe] = {
+    "paper": Recipe(name="paper"),
+}
+
+
+def recipe(name: str, max_steps: int | None = None, stop_accuracy: float | None = None) -> Recipe:
+    """The recipe called `name`, with its budget or its stopping accuracy changed if given."""
+    base = RECIPES[require_name("recipe", name, RECIPES)]
+    changes = {"max_steps": max_steps, "stop_accuracy": stop_accuracy}
+    return Recipe(**base.model_dump() | {k: v for k, v in changes.items() if v is not None})

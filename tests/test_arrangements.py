@@ -1,0 +1,47 @@
+"""Patterns and offsets of the arrangements."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reproducer.arrangements import ARRANGEMENTS, arrangement
+from reproducer.errors import ReproducerError
+from reproducer.published import published
+
+LENGTHS = st.integers(1, 1500)
+
+# Slow and obvious: what stands at input i (from 0) of a text of n tokens.
+OBVIOUS = {
+    "[e]xN": lambda i, n: "e",
+    "[e]x(N/2) [m]x(N/2)": lambda i, n: "e" if i < n / 2 else "m",
+    "[e m]x(N/2)": lambda i, n: "e" if i % 2 == 0 else "m",
+    "[e] [m]xN": lambda i, n: "e" if i == 0 else "m",
+    "[e] [m]x(N-1)": lambda i, n: "e" if i == 0 else "m",
+}
+
+
+@given(st.sampled_from(sorted(ARRANGEMENTS)), LENGTHS)
+def test_roles_are_as_named(name, n_tokens):
+    pattern = arrangement(name)
+    roles = pattern.roles(n_tokens)
+    assert len(roles) == pattern.n_inputs(n_tokens)
+    assert roles == "".join(OBVIOUS[name](i, n_tokens) for i in range(len(roles)))
+
+
+@given(LENGTHS)
+def test_only_the_extra_input_predicts_nothing(n_tokens):
+    extra = {name: a.n_inputs(n_tokens) - n_tokens for name, a in ARRANGEMENTS.items()}
+    assert extra == {name: int(name == "[e] [m]xN") for name in ARRANGEMENTS}
+
+
+def test_first_predicting_input_is_that_of_table_1():
+    for row in published("arrangements").itertuples():
+        pattern = arrangement(row.arrangement)
+        assert pattern.roles(4)[pattern.offset] == row.first_target
+
+
+def test_unknown_name_and_impossible_length():
+    with pytest.raises(ReproducerError, match=r"did you mean '\[e\] \[m\]xN'"):
+        arrangement("[e][m]xN")
+    with pytest.raises(ReproducerError, match="at least 1, got 0"):
+        arrangement("[e]xN").roles(0)
