@@ -1,0 +1,28 @@
+"""How many input positions go through the model at a time."""
+
+from __future__ import annotations
+
+import torch
+
+from reproducer.models import LanguageModel
+
+# Beyond this many rows the products run no faster on a CPU, and the caches overflow
+# (benchmarks/NOTES.md).
+CPU_INPUTS = 512
+# Enough rows to fill a large GPU; more would only lengthen the time between checks.
+CUDA_INPUTS = 32768
+
+
+def batch_inputs(lm: LanguageModel) -> int:
+    """Input positions per forward and backward pass on `lm`'s device."""
+    if lm.device.type != "cuda":
+        return CPU_INPUTS
+    free, _ = torch.cuda.mem_get_info(lm.device)
+    return int(min(CUDA_INPUTS, max(1, 0.6 * free // bytes_per_input(lm))))
+
+
+def bytes_per_input(lm: LanguageModel) -> int:
+    """Estimated activation bytes that one input position keeps until the backward pass."""
+    config, size = lm.config, lm.dtype.itemsize
+    inner = getattr(config, "intermediate_size", 4 * lm.d_model)
+    return config.num_hidden_layers * (8 * lm.d_model + 3 * inner) * size

@@ -1,0 +1,25 @@
+"""Shared fixtures: a tiny model, and a store and cache that belong to the test."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from reproducer.models import LanguageModel, load_lm
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path, monkeypatch):
+    """No test reads or writes the user's results."""
+    monkeypatch.setenv("REPRODUCER_STORE", str(tmp_path / "store"))
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> LanguageModel:
+    """The random-weight Llama, solving in float32."""
+    return load_lm("tiny", device="cpu", dtype="float32")
