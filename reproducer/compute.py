@@ -1,0 +1,105 @@
+"""From specs to results: the store first, then the solver, each result stored as it comes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from tqdm import tqdm
+
+from reproducer.models import LanguageModel, load_lm
+from reproducer.provenance import provenance
+from reproducer.solver import Solution, solve
+from reproducer.specs import SolveSpec, Spec
+from reproducer.store import Result, Store
+
+_loaded: dict[tuple[str, str], LanguageModel] = {}
+
+
+def cached_lm(name: str, dtype: str = "auto") -> LanguageModel:
+    """`load_lm`, keeping the last model so that consecutive calls share it."""
+    if (name, dtype) not in _loaded:
+        _loaded.clear()
+        _loaded[name, dtype] = load_lm(name, dtype=dtype)
+    return _loaded[name, dtype]
+
+
+def compute(
+    specs: Sequence[Spec], store: Store | None = None, *, progress: bool = True
+) -> list[Result]:
+    """The results of `specs`, in their order.
+
+    What the store holds is read; the rest is computed, and each result is stored when it is
+    finished, so an interrupted call resumes where it was.
+    """
+    store = store or Store()
+    found: dict[str, Result] = {}
+    missing: dict[str, Spec] = {}
+    for spec in specs:
+        if spec.key in found or spec.key in missing:
+            continue
+        known = store.get(spec.key)
+        if known is None:
+            missing[spec.key] = spec
+        else:
+            found[spec.key] = known
+    if missing:
+        for result in _computed(list(missing.values()), progress):
+            store.put(result)
+            found[result.key] = result
+    return [found[spec.key] for spec in specs]
+
+
+def stored(specs: Iterable[Spec], store: Store | None = None) -> list[Result]:
+    """Those results of `specs` that are in the store; nothing is computed."""
+    store = store or Store()
+    known = (store.get(spec.key) for spec in specs)
+    return [result for result in known if result is not None]
+
+
+def _computed(specs: list[Spec], progress: bool) -> Iterator[Result]:
+    fits: dict[tuple, list[SolveSpec]] = {}
+    for spec in specs:
+        if isinstance(spec, SolveSpec):
+            batch = (spec.model, spec.dtype, spec.recipe, spec.trace)
+            fits.setdefault(batch, []).append(spec)
+    for batch in fits.values():
+        yield from _solved(batch, progress)
+    for spec in specs:
+        if not isinstance(spec, SolveSpec):
+            yield spec.run(cached_lm(spec.model, spec.dtype))
+
+
+def _solved(specs: list[SolveSpec], progress: bool) -> Iterator[Result]:
+    first = specs[0]
+    lm = cached_lm(first.model, first.dtype)
+    problems = [spec.problem(lm) for spec in specs]
+    facts = provenance(lm)
+    # Standard output: a notebook's page drops what goes to standard error.
+    file = sys.stderr if sys.stderr.isatty() else sys.stdout
+    label = f"fitting {len(specs)} on {first.model}"
+    with tqdm(
+        desc=label, unit=" text-steps", file=file, disable=not progress, mininterval=5
+    ) as bar:
+        done = 0
+        for number, solution in solve(
+            lm, problems, first.recipe, trace=first.trace, progress=bar.update
+        ):
+            done += 1
+            bar.set_postfix_str(f"{done}/{len(specs)} done", refresh=False)
+            yield result_of(specs[number], solution, facts)
+
+
+def result_of(spec: SolveSpec, solution: Solution, facts: dict[str, Any]) -> Result:
+    """A solution as it is stored: `rows`, `correct`, `nats` (and traces); metrics in JSON."""
+    metrics = {
+        "accuracy": solution.accuracy.tolist(),
+        "loss_nats": solution.nats.mean(1).tolist(),
+        "solved": solution.solved,
+        "steps": solution.steps,
+        "seconds": round(solution.seconds, 4),
+    }
+    arrays = {"rows": solution.rows, "correct": solution.correct, "nats": solution.nats}
+    arrays |= {f"trace_{name}": values for name, values in solution.trace.items()}
+    return Result(spec.key, spec.model_dump(mode="json"), metrics, arrays, facts)
