@@ -33,22 +33,28 @@ def compute(
     What the store holds is read; the rest is computed, and each result is stored when it is
     finished, so an interrupted call resumes where it was.
     """
-    store = store or Store()
-    found: dict[str, Result] = {}
-    missing: dict[str, Spec] = {}
-    for spec in specs:
-        if spec.key in found or spec.key in missing:
-            continue
-        known = store.get(spec.key)
-        if known is None:
-            missing[spec.key] = spec
-        else:
-            found[spec.key] = known
-    if missing:
-        for result in _computed(list(missing.values()), progress):
-            store.put(result)
-            found[result.key] = result
+    found = {result.key: result for result in results(specs, store, progress=progress)}
     return [found[spec.key] for spec in specs]
+
+
+def results(
+    specs: Iterable[Spec], store: Store | None = None, *, progress: bool = True
+) -> Iterator[Result]:
+    """The results of `specs`, once each: those in the store first, the others as they finish.
+
+    A caller that has seen enough stops iterating; what is unfinished then is dropped.
+    """
+    store = store or Store()
+    missing: list[Spec] = []
+    for key, spec in {spec.key: spec for spec in specs}.items():
+        known = store.get(key)
+        if known is None:
+            missing.append(spec)
+        else:
+            yield known
+    for result in _computed(missing, progress):
+        store.put(result)
+        yield result
 
 
 def stored(specs: Iterable[Spec], store: Store | None = None) -> list[Result]:

@@ -61,7 +61,8 @@ def test_two_writers_leave_one_whole_result(tmp_path):
         "import sys, torch; from pathlib import Path; from reproducer.store import *\n"
         "store = Store(Path(sys.argv[1]))\n"
         "for i in range(40):\n"
-        f"    store.put(Result('{KEY}', {{}}, {{'by': sys.argv[2]}}, {{'r': torch.ones(64, 64)}}))\n"
+        "    arrays = {'r': torch.ones(64, 64)}\n"
+        f"    store.put(Result('{KEY}', {{}}, {{'by': sys.argv[2]}}, arrays))\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path)]
     writers = [subprocess.Popen([*command, name]) for name in "ab"]

@@ -1,0 +1,185 @@
+"""A1: in which order should the proto-tokens stand? (Mezentsev & Oseledets, Table 1)
+
+Five arrangements of two vectors, fitted to prefixes of natural text. The papers find that one
+vector alone fails beyond a single token and that `[e] [m]x(N-1)` is best.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from pydantic import Field
+
+from reproducer import plots
+from reproducer.arrangements import ARRANGEMENTS, arrangement
+from reproducer.compute import cached_lm
+from reproducer.corpora import load_texts
+from reproducer.experiments.common import fit_frame, results_of, tested
+from reproducer.profiles import ExperimentParams
+from reproducer.published import published
+from reproducer.recipes import recipe
+from reproducer.specs import FitSpec
+from reproducer.statistics import bootstrap_interval
+from reproducer.verdicts import Verdict, judge
+
+PAPERS_CHOICE = "[e] [m]x(N-1)"
+ONE_TOKEN = "[e]xN"
+
+
+class Params(ExperimentParams):
+    """`lengths`: numbers of tokens N; `arrangements`: names of `ARRANGEMENTS`."""
+
+    lengths: tuple[int, ...] = Field((1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024), min_length=1)
+    arrangements: tuple[str, ...] = tuple(ARRANGEMENTS)
+
+
+def specs(params: Params) -> list[FitSpec]:
+    """One fit for each arrangement, length and text."""
+    patterns = [arrangement(name).name for name in params.arrangements]
+    lm = cached_lm(params.model)
+    texts = load_texts(params.source, lm, params.n_texts, max(params.lengths))
+    return [
+        FitSpec(
+            model=params.model,
+            arrangement=pattern,
+            texts=(text.prefix(n_tokens),),
+            seed=params.seed,
+            recipe=recipe(params.recipe, max_steps=params.max_steps),
+        )
+        for n_tokens in params.lengths
+        for pattern in patterns
+        for text in texts
+    ]
+
+
+def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
+    """One row a fit; see `reproducer.experiments.common.fit_frame`."""
+    return fit_frame(results_of(specs(params), compute_missing), params)
+
+
+def table(df: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy, mean ± standard deviation over texts: ours, then the paper's Table 1."""
+    theirs = published("arrangements").assign(run="paper (Llama-3.2-1B)")
+    shown = theirs.apply(lambda r: f"{r.accuracy_mean:.2f} ± {r.accuracy_std:.2f}", axis=1)
+    theirs = theirs.assign(cell=shown)
+    groups = df.groupby(["arrangement", "n_tokens"])["accuracy"]
+    ours = groups.agg(["mean", lambda a: a.std(ddof=0)]).set_axis(["mean", "std"], axis=1)
+    cells = ours.apply(lambda r: f"{r['mean']:.2f} ± {r['std']:.2f}", axis=1)
+    ours = cells.rename("cell").reset_index().assign(run=f"ours ({df['model'].iloc[0]})")
+    both = pd.concat([ours, theirs])[["run", "arrangement", "n_tokens", "cell"]]
+    wide = both.pivot(index="arrangement", columns=["run", "n_tokens"], values="cell")
+    order = [name for name in ARRANGEMENTS if name in wide.index]
+    return wide.loc[order].sort_index(axis=1).fillna("")
+
+
+def figure(df: pd.DataFrame) -> Figure:
+    """Accuracy against N, a line for each arrangement, with the band of one standard error."""
+    made, axis = plots.figure()
+    names = [name for name in ARRANGEMENTS if name in set(df["arrangement"])]
+    for name, style in plots.line_styles(names).items():
+        groups = df[df["arrangement"] == name].groupby("n_tokens")["accuracy"]
+        mean, error = groups.mean(), groups.sem().fillna(0)
+        axis.plot(mean.index, mean, label=name, **style)
+        axis.fill_between(
+            mean.index, mean - error, mean + error, color=style["color"], alpha=0.15, lw=0
+        )
+    plots.powers_axis(axis, df["n_tokens"])
+    axis.set(xlabel="tokens N", ylabel="accuracy", ylim=(-0.03, 1.05))
+    axis.legend(title="arrangement", loc="center left", bbox_to_anchor=(1, 0.5))
+    return made
+
+
+def positions(df: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy by position at the longest N: rows arrangements, columns positions 1 … N."""
+    longest = df[df["n_tokens"] == df["n_tokens"].max()]
+    means = {
+        name: np.mean(rows["correct"].tolist(), axis=0)
+        for name, rows in longest.groupby("arrangement")
+    }
+    order = [name for name in ARRANGEMENTS if name in means]
+    frame = pd.DataFrame(means).T.loc[order]
+    return frame.set_axis(range(1, frame.shape[1] + 1), axis=1).rename_axis("arrangement")
+
+
+def position_figure(df: pd.DataFrame) -> Figure:
+    """Accuracy by position at the longest N, for the two arrangements with a single `e`."""
+    made, axis = plots.figure()
+    by_position = positions(df)
+    single = [name for name in (PAPERS_CHOICE, "[e] [m]xN") if name in by_position.index]
+    for name, style in plots.line_styles(single).items():
+        axis.plot(by_position.columns, by_position.loc[name], label=name, **style)
+    n_texts = df["text"].nunique()
+    axis.set(
+        xlabel="position of the predicted token",
+        ylabel=f"share of {n_texts} texts right",
+        ylim=(-0.03, 1.05),
+        xticks=by_position.columns[:: max(1, len(by_position.columns) // 16)],
+    )
+    axis.legend(title="arrangement")
+    return made
+
+
+def claims(df: pd.DataFrame) -> list[Verdict]:
+    """The verdicts on Table 1: one token fails; `[e] [m]x(N-1)` is best."""
+    if df.empty or not tested(df["model"].iloc[0]):
+        return []
+    return [_one_token_fails(df), _papers_choice_is_best(df)]
+
+
+def _one_token_fails(df: pd.DataFrame) -> Verdict:
+    longest = df["n_tokens"].max()
+    values = df[(df["arrangement"] == ONE_TOKEN) & (df["n_tokens"] == longest)]["accuracy"]
+    ours, low, high = bootstrap_interval(values)
+    scale = longest >= 4
+    return _verdict(
+        df,
+        id="A1.one-token",
+        claim=f"One vector alone cannot carry a text: accuracy of {ONE_TOKEN} at N = {longest}",
+        published="0.17 at N = 4, 0.01 at N = 256",
+        numbers=(ours, low, high),
+        criterion="accuracy below 0.5 at the longest N, whole interval; needs N of 4 or more",
+        verdict=judge(low, high, lambda a: a < 0.5) if scale else "not tested at this scale",
+    )
+
+
+def _papers_choice_is_best(df: pd.DataFrame) -> Verdict:
+    longer = df[df["n_tokens"] >= 4]
+    by_text = longer.pivot_table(index="text", columns="arrangement", values="accuracy")
+    rivals = by_text.drop(columns=PAPERS_CHOICE, errors="ignore")
+    scale = PAPERS_CHOICE in by_text and not rivals.empty
+    criterion = (
+        "paired difference of accuracy, mean over N of 4 or more, from the best other "
+        "arrangement: above -0.02, whole interval"
+    )
+    numbers = (None, None, None)
+    verdict = "not tested at this scale"
+    claim = f"{PAPERS_CHOICE} is the best arrangement: its accuracy minus the best rival's"
+    if scale:
+        best = rivals.mean().idxmax()
+        numbers = bootstrap_interval(by_text[PAPERS_CHOICE] - rivals[best])
+        verdict = judge(*numbers[1:], lambda d: d > -0.02)
+        claim = f"{PAPERS_CHOICE} is the best arrangement: its accuracy minus that of {best}"
+    return _verdict(
+        df,
+        id="A1.best",
+        claim=claim,
+        published="+0.02 at N = 256 (0.99 against 0.97)",
+        numbers=numbers,
+        criterion=criterion,
+        verdict=verdict,
+    )
+
+
+def _verdict(df: pd.DataFrame, numbers: tuple, **fields) -> Verdict:
+    ours, low, high = numbers
+    return Verdict(
+        experiment="arrangements",
+        ours=ours,
+        low=low,
+        high=high,
+        n=df["text"].nunique(),
+        model=df["model"].iloc[0],
+        profile=df["profile"].iloc[0],
+        **fields,
+    )

@@ -1,0 +1,79 @@
+"""What the experiment modules share: parameters, and results as tidy frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from reproducer.compute import compute, stored
+from reproducer.models import LanguageModel
+from reproducer.profiles import ExperimentParams
+from reproducer.specs import Spec
+from reproducer.store import Result
+
+PROVENANCE_COLUMNS = ("dtype", "device", "commit", "date")
+
+
+def results_of(specs: Sequence[Spec], compute_missing: bool) -> list[Result]:
+    """Computed results of all specs, or those that the store already holds."""
+    return compute(specs) if compute_missing else stored(specs)
+
+
+def fit_frame(results: Iterable[Result], params: ExperimentParams) -> pd.DataFrame:
+    """One row for each sequence of each fit.
+
+    Columns: key, profile, model, arrangement, share, group_size, seed, recipe, max_steps,
+    source, text, copy, n_tokens, accuracy, loss_nats, correct (one bool a position), solved,
+    steps, seconds (of the whole fit), and where the result comes from.
+    """
+    rows = [row for result in results for row in _fit_rows(result)]
+    return pd.DataFrame(rows).assign(profile=params.profile) if rows else pd.DataFrame()
+
+
+def _fit_rows(result: Result) -> Iterable[dict]:
+    spec, metrics = result.spec, result.metrics
+    texts = [(text, copy) for text in spec["texts"] for copy in range(spec["copies"])]
+    for s, (text, copy) in enumerate(texts):
+        yield {
+            "key": result.key,
+            **{name: spec[name] for name in ("model", "arrangement", "share", "seed")},
+            "group_size": len(texts),
+            "recipe": spec["recipe"]["name"],
+            "max_steps": spec["recipe"]["max_steps"],
+            "source": text["source"],
+            "text": text["id"],
+            "copy": copy,
+            "n_tokens": len(text["tokens"]),
+            "accuracy": metrics["accuracy"][s],
+            "loss_nats": metrics["loss_nats"][s],
+            "correct": result.arrays["correct"][s].tolist(),
+            "solved": metrics["solved"],
+            "steps": metrics["steps"],
+            "seconds": metrics["seconds"],
+            **{name: result.provenance[name] for name in PROVENANCE_COLUMNS},
+        }
+
+
+def scale_note(frame: pd.DataFrame) -> str:
+    """One line for a page: which model, how many texts, steps, device; never more than was run."""
+    if frame.empty:
+        return "No result of this profile is stored."
+    models = ", ".join(sorted(frame["model"].unique()))
+    return (
+        f"Computed with {models} ({', '.join(sorted(frame['dtype'].unique()))} on "
+        f"{', '.join(sorted(frame['device'].unique()))}), profile {frame['profile'].iloc[0]}: "
+        f"{frame['text'].nunique()} texts from {', '.join(sorted(frame['source'].unique()))}, "
+        f"at most {frame['n_tokens'].max()} tokens and {frame['max_steps'].max()} steps of the "
+        f"recipe {', '.join(sorted(frame['recipe'].unique()))}."
+    )
+
+
+def tested(model: str) -> bool:
+    """Whether a verdict may be given on this model: not on the random weights of `tiny`."""
+    return model != "tiny"
+
+
+def default_arrangement(params_value: str | None, lm: LanguageModel) -> str:
+    """The arrangement asked for, else the model's own."""
+    return params_value or lm.default_arrangement

@@ -1,0 +1,69 @@
+"""One look for all figures: style, a colour for each model and each arrangement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe & Ito's palette: told apart by colour-blind readers; markers and dashes serve greyscale.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", "--", "-.", ":", (0, (3, 1, 1, 1, 1, 1)), (0, (5, 1)), (0, (1, 1)))
+
+MODEL_COLOURS = {
+    "smollm2-135m": "#0072B2",
+    "pythia-160m": "#E69F00",
+    "pythia-410m": "#D55E00",
+    "pythia-1.4b": "#A6340B",
+    "llama-3.2-1b": "#56B4E9",
+    "llama-3.2-3b": "#009E73",
+    "llama-3.1-8b": "#005C42",
+    "tiny": "#777777",
+}
+
+STYLE = {
+    "figure.figsize": (7.0, 4.0),
+    "figure.dpi": 110,
+    "savefig.dpi": 160,
+    "figure.constrained_layout.use": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "legend.frameon": False,
+    "svg.hashsalt": "reproducer",
+}
+
+
+def figure(n_columns: int = 1, n_rows: int = 1, **options) -> tuple[Figure, Axes]:
+    """`plt.subplots` in the house style; width grows with the number of columns."""
+    with plt.rc_context(STYLE):
+        width, height = STYLE["figure.figsize"]
+        width = width if n_columns == 1 else 4.4 * n_columns
+        options.setdefault("figsize", (width, height * n_rows))
+        made, axes = plt.subplots(n_rows, n_columns, **options)
+    # Closed for pyplot, so that a notebook draws it once: where the cell returns it.
+    plt.close(made)
+    return made, axes
+
+
+def line_styles(names: Iterable[str]) -> dict[str, dict]:
+    """A distinct colour, marker and dash for each name, in order."""
+    return {
+        name: {"color": PALETTE[i % 7], "marker": MARKERS[i % 7], "linestyle": DASHES[i % 7]}
+        for i, name in enumerate(names)
+    }
+
+
+def powers_axis(axis: Axes, values: Iterable[int]) -> None:
+    """A base-2 logarithmic x axis whose ticks are the values themselves."""
+    ticks = sorted(set(values))
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(ticks, [str(tick) for tick in ticks])
+    axis.minorticks_off()

@@ -1,0 +1,80 @@
+"""Verdicts: a paper's claim, its number, ours with an interval, and what follows.
+
+A verdict is computed from results, never typed. The ledger is all verdicts of a profile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+Outcome = Literal["reproduced", "partly", "not reproduced", "not tested at this scale"]
+
+
+class Verdict(BaseModel):
+    """One row of the ledger.
+
+    `published`, `ours`, `low` and `high` are in the unit that `claim` or `criterion` names;
+    `low … high` is a 95 % bootstrap interval over `n` texts. `criterion` says in words what
+    had to hold for which verdict.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    experiment: str
+    claim: str
+    published: str
+    ours: float | None
+    low: float | None
+    high: float | None
+    n: int
+    model: str
+    profile: str
+    criterion: str
+    verdict: Outcome
+
+
+def judge(low: float, high: float, holds: Callable[[float], bool]) -> Outcome:
+    """`reproduced` if both ends of the interval hold, `partly` if one does."""
+    ends = holds(low) + holds(high)
+    outcomes: tuple[Outcome, ...] = ("not reproduced", "partly", "reproduced")
+    return outcomes[ends]
+
+
+def ledger(profile: str) -> list[Verdict]:
+    """All verdicts that the stored results of `profile` allow; computes no fit."""
+    # Imported late: experiments import this module.
+    from reproducer.experiments import EXPERIMENTS, experiment
+    from reproducer.profiles import load_params
+
+    found: list[Verdict] = []
+    for name in EXPERIMENTS:
+        module = experiment(name)
+        params = load_params(name, profile)
+        frame = module.collect(params, compute_missing=False)
+        found += module.claims(frame)
+    return found
+
+
+def ledger_table(verdicts: list[Verdict]) -> pd.DataFrame:
+    """The ledger for a page: one row a claim."""
+    columns = ["claim", "published", "ours", "95 % interval", "n", "model", "profile", "verdict"]
+    rows = [
+        (
+            v.claim,
+            v.published,
+            "–" if v.ours is None else f"{v.ours:.2f}",
+            "–" if v.low is None else f"{v.low:.2f} … {v.high:.2f}",
+            v.n,
+            v.model,
+            v.profile,
+            v.verdict,
+        )
+        for v in verdicts
+    ]
+    names = pd.Index([v.experiment for v in verdicts], name="experiment")
+    return pd.DataFrame(rows, columns=columns, index=names)
