@@ -41,9 +41,7 @@ def test_seen_is_prose():
 
 
 @pytest.mark.parametrize("source", ["random", "unseen", "seen", "generated"])
-def test_a_shorter_text_is_a_prefix_and_a_second_call_is_equal(
-    tiny, source, tmp_path, monkeypatch
-):
+def test_a_shorter_text_is_a_prefix_and_a_second_call_is_equal(tiny, source, tmp_path, monkeypatch):
     monkeypatch.setenv("REPRODUCER_CACHE", str(tmp_path))
     long = load_texts(source, tiny, 3, 30)
     again = load_texts(source, tiny, 3, 10)
@@ -72,7 +70,9 @@ def test_digest_depends_on_tokens_only():
 
 
 def test_too_few_texts_name_the_longest_usable_length(tiny):
-    lengths = sorted((len(tokenize(tiny, halves(p)[1])) for _, p in passages("unseen")), reverse=True)
+    lengths = sorted(
+        (len(tokenize(tiny, halves(p)[1])) for _, p in passages("unseen")), reverse=True
+    )
     with pytest.raises(ReproducerError, match=f"longest usable length for 5 texts is {lengths[4]}"):
         load_texts("unseen", tiny, 5, 5000)
     with pytest.raises(ReproducerError, match="it holds 52 texts in all"):
