@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 from pydantic import BaseModel, ConfigDict
 
 Outcome = Literal["reproduced", "partly", "not reproduced", "not tested at this scale"]
@@ -60,21 +61,34 @@ def ledger(profile: str) -> list[Verdict]:
     return found
 
 
-def ledger_table(verdicts: list[Verdict]) -> pd.DataFrame:
-    """The ledger for a page: one row a claim."""
-    columns = ["claim", "published", "ours", "95 % interval", "n", "model", "profile", "verdict"]
-    rows = [
-        (
-            v.claim,
-            v.published,
-            "–" if v.ours is None else f"{v.ours:.2f}",
-            "–" if v.low is None else f"{v.low:.2f} … {v.high:.2f}",
-            v.n,
-            v.model,
-            v.profile,
-            v.verdict,
-        )
-        for v in verdicts
-    ]
-    names = pd.Index([v.experiment for v in verdicts], name="experiment")
-    return pd.DataFrame(rows, columns=columns, index=names)
+def ledger_table(verdicts: list[Verdict], criteria: bool = True) -> Styler:
+    """The verdicts for a page: one row a claim, with the criterion unless told otherwise."""
+    rows = pd.DataFrame([_shown(v) for v in verdicts], columns=list(_COLUMNS))
+    if not criteria:
+        rows = rows.drop(columns="criterion")
+    # The page colours a verdict by its class.
+    marks = rows[["verdict"]].replace(" ", "-", regex=True)
+    styled = rows.style.hide(axis="index").set_table_attributes('class="dataframe ledger"')
+    return styled.set_td_classes(marks)
+
+
+_COLUMNS = (
+    "verdict",
+    "claim",
+    "published",
+    "ours",
+    "95 % interval",
+    "criterion",
+    "n",
+    "model",
+    "profile",
+    "experiment",
+)
+
+
+def _shown(v: Verdict) -> dict[str, str | int]:
+    numbers = {
+        "ours": "–" if v.ours is None else f"{v.ours:.2f}",
+        "95 % interval": "–" if v.low is None else f"{v.low:.2f} … {v.high:.2f}",
+    }
+    return v.model_dump(include=set(_COLUMNS) - {"ours"}) | numbers

@@ -71,8 +71,8 @@ def test_short_texts_test_nothing_and_random_weights_never_do():
 
 def test_table_has_our_numbers_and_the_paper_s():
     table = experiment.table(frame(as_published))
-    assert table.loc["[e]xN", ("ours (smollm2-135m)", 8)] == "0.25 ± 0.00"
-    assert table.loc["[e]xN", ("paper (Llama-3.2-1B)", 4)] == "0.17 ± 0.18"
+    assert table.loc["[e]xN", ("ours (smollm2-135m)", 8)] == "0.25\u00a0±\u00a00.00"
+    assert table.loc["[e]xN", ("paper (Llama-3.2-1B)", 4)] == "0.17\u00a0±\u00a00.18"
     assert list(table.index) == list(ARRANGEMENTS)
 
 

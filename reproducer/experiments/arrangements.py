@@ -61,11 +61,13 @@ def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
 def table(df: pd.DataFrame) -> pd.DataFrame:
     """Accuracy, mean ± standard deviation over texts: ours, then the paper's Table 1."""
     theirs = published("arrangements").assign(run="paper (Llama-3.2-1B)")
-    shown = theirs.apply(lambda r: f"{r.accuracy_mean:.2f} ± {r.accuracy_std:.2f}", axis=1)
+    shown = theirs.apply(
+        lambda r: f"{r.accuracy_mean:.2f}\u00a0±\u00a0{r.accuracy_std:.2f}", axis=1
+    )
     theirs = theirs.assign(cell=shown)
     groups = df.groupby(["arrangement", "n_tokens"])["accuracy"]
     ours = groups.agg(["mean", lambda a: a.std(ddof=0)]).set_axis(["mean", "std"], axis=1)
-    cells = ours.apply(lambda r: f"{r['mean']:.2f} ± {r['std']:.2f}", axis=1)
+    cells = ours.apply(lambda r: f"{r['mean']:.2f}\u00a0±\u00a0{r['std']:.2f}", axis=1)
     ours = cells.rename("cell").reset_index().assign(run=f"ours ({df['model'].iloc[0]})")
     both = pd.concat([ours, theirs])[["run", "arrangement", "n_tokens", "cell"]]
     wide = both.pivot(index="arrangement", columns=["run", "n_tokens"], values="cell")
