@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from tqdm import tqdm
 
 from reproducer.models import LanguageModel, load_lm
 from reproducer.provenance import provenance
+from reproducer.shipped import shipped
 from reproducer.solver import Solution, solve
 from reproducer.specs import SolveSpec, Spec
 from reproducer.store import Result, Store
@@ -40,14 +40,15 @@ def compute(
 def results(
     specs: Iterable[Spec], store: Store | None = None, *, progress: bool = True
 ) -> Iterator[Result]:
-    """The results of `specs`, once each: those in the store first, the others as they finish.
+    """The results of `specs`, once each: known ones first, the others as they finish.
 
-    A caller that has seen enough stops iterating; what is unfinished then is dropped.
+    Known is what the repository ships or the store holds. A caller that has seen enough stops
+    iterating; what is unfinished then is dropped.
     """
     store = store or Store()
     missing: list[Spec] = []
     for key, spec in {spec.key: spec for spec in specs}.items():
-        known = store.get(key)
+        known = shipped().get(key) or store.get(key)
         if known is None:
             missing.append(spec)
         else:
@@ -58,9 +59,9 @@ def results(
 
 
 def stored(specs: Iterable[Spec], store: Store | None = None) -> list[Result]:
-    """Those results of `specs` that are in the store; nothing is computed."""
+    """Those results of `specs` that are shipped or in the store; nothing is computed."""
     store = store or Store()
-    known = (store.get(spec.key) for spec in specs)
+    known = (shipped().get(spec.key) or store.get(spec.key) for spec in specs)
     return [result for result in known if result is not None]
 
 
@@ -74,7 +75,7 @@ def _computed(specs: list[Spec], progress: bool) -> Iterator[Result]:
         yield from _solved(batch, progress)
     for spec in specs:
         if not isinstance(spec, SolveSpec):
-            yield spec.run(cached_lm(spec.model, spec.dtype))
+            yield spec.run()
 
 
 def _solved(specs: list[SolveSpec], progress: bool) -> Iterator[Result]:
@@ -82,12 +83,8 @@ def _solved(specs: list[SolveSpec], progress: bool) -> Iterator[Result]:
     lm = cached_lm(first.model, first.dtype)
     problems = [spec.problem(lm) for spec in specs]
     facts = provenance(lm)
-    # Standard output: a notebook's page drops what goes to standard error.
-    file = sys.stderr if sys.stderr.isatty() else sys.stdout
     label = f"fitting {len(specs)} on {first.model}"
-    with tqdm(
-        desc=label, unit=" text-steps", file=file, disable=not progress, mininterval=5
-    ) as bar:
+    with tqdm(desc=label, unit=" text-steps", disable=not progress, mininterval=5) as bar:
         done = 0
         for number, solution in solve(
             lm, problems, first.recipe, trace=first.trace, progress=bar.update

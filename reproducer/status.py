@@ -6,6 +6,7 @@ from typing import Any
 
 from reproducer.experiments import EXPERIMENTS, experiment
 from reproducer.profiles import load_params
+from reproducer.shipped import shipped
 from reproducer.store import Store
 
 
@@ -15,7 +16,7 @@ def experiment_status(profile: str, store: Store | None = None) -> list[dict[str
     rows = []
     for name in EXPERIMENTS:
         keys = {spec.key for spec in experiment(name).specs(load_params(name, profile))}
-        missing = sorted(key for key in keys if key not in store)
+        missing = sorted(key for key in keys if key not in store and key not in shipped())
         rows.append(
             {
                 "experiment": name,
