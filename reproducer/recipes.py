@@ -21,13 +21,15 @@ class Recipe(BaseModel):
     Every component of a proto-token starts from N(0, `init_std`²); AdamW follows with
     decoupled weight decay. A fit ends when the accuracy over its tokens reaches
     `stop_accuracy`, or after `max_steps`. With `decay_to` below 1 the learning rate falls
-    along a half cosine from `lr` to `decay_to · lr` at `max_steps`.
+    along a half cosine from `lr` to `decay_to · lr` at `max_steps`. With `warm_m` every `m` starts
+    at the vector of that name (`reproducer.warm_start`) instead.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     init_std: float = Field(1.0, ge=0)
+    warm_m: str = ""
     lr: float = Field(0.01, gt=0)
     betas: tuple[float, float] = (0.9, 0.9)
     eps: float = Field(1e-8, gt=0)
@@ -46,6 +48,8 @@ class Recipe(BaseModel):
 
 RECIPES: dict[str, Recipe] = {
     "paper": Recipe(name="paper"),
+    # Chosen on the last 16 `unseen` texts: with `m` warm, a rate of 0.03 solves them soonest.
+    "fast": Recipe(name="fast", lr=0.03, warm_m="shared-12"),
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from functools import cached_property
 from typing import ClassVar, Literal
 
@@ -21,6 +22,7 @@ from reproducer.errors import ReproducerError
 from reproducer.models import LanguageModel
 from reproducer.problems import Penalty, Problem
 from reproducer.recipes import Recipe
+from reproducer.warm_start import warm_m
 
 
 class Spec(BaseModel):
@@ -55,9 +57,9 @@ class FitSpec(SolveSpec):
     """Proto-tokens for one text, or for a group of texts that share `e` or `m`.
 
     The group's sequences are its texts, each `copies` times (solutions that start apart and
-    share what is shared). Rows of the solution: the `e` of every sequence, or the shared one,
-    then likewise `m`. Fields of the base: `recipe`, `seed`, `trace` (keep accuracy and loss of
-    every step).
+    share what is shared); a text may also be named several times, to the same effect. Rows of
+    the solution: the `e` of every sequence, or the shared one, then likewise `m`. Fields of the
+    base: `recipe`, `seed`, `trace` (keep accuracy and loss of every step).
     """
 
     kind: Literal["fit"] = "fit"
@@ -116,9 +118,13 @@ class FitSpec(SolveSpec):
         rows = []
         for role in self.ROLES:
             shared = self.share == role
-            for s, text in enumerate(self.sequences[: 1 if shared else None]):
+            copies: Counter[Text] = Counter()
+            for text in self.sequences[: 1 if shared else None]:
+                if role == "m" and self.recipe.warm_m:
+                    rows.append(warm_m(self.recipe.warm_m, self.model))
+                    continue
                 owner = ",".join(t.digest for t in self.texts) if shared else text.digest
-                copy = 0 if shared else s % self.copies
+                copy, copies[text] = copies[text], copies[text] + 1
                 rows.append(draw_row(d_model, self.recipe, self.seed, role, owner, str(copy)))
         start = torch.stack(rows)
         if self.penalty and self.penalty.start_at_teacher:
