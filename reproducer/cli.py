@@ -95,6 +95,28 @@ def claims(profile: Profile = "quick", as_json: AsJson = False) -> None:
 
 
 @app.command()
+def pack(experiments: Names = None, profile: Profile = "smollm2") -> None:
+    """Pack the stored results of experiments into data/results/, to be shipped."""
+    from reproducer.compute import stored
+    from reproducer.experiments import EXPERIMENTS, experiment
+    from reproducer.profiles import load_params
+    from reproducer.shipped import pack as write_pack
+
+    for name in experiments or EXPERIMENTS:
+        found = stored(experiment(name).specs(load_params(name, profile)))
+        if found or experiments:
+            console.print(f"{name}: {len(found)} results in {write_pack(found, name)}")
+
+
+@app.command("warm-start")
+def warm_start(model: Annotated[str, typer.Argument(help="Which frozen model.")]) -> None:
+    """Fit the warm start of `m` that the recipe `fast` needs on a model."""
+    from reproducer.warm_start import make_warm_start
+
+    console.print(f"wrote {make_warm_start(model)}", soft_wrap=True)
+
+
+@app.command()
 def text(
     file: Annotated[str, typer.Argument(help="A text file, or - for standard input.")],
     tokens: Annotated[int, typer.Option(help="Fit this many leading tokens.")] = 8,
@@ -122,6 +144,50 @@ def text(
         typer.echo(json.dumps(fitted.summary()))
     else:
         console.print(marked(fitted))
+
+
+@app.command()
+def bench(
+    model: Annotated[str, typer.Option(help="Which frozen model.")] = "smollm2-135m",
+    tokens: Annotated[str, typer.Option(help="Lengths, comma-separated.")] = "8,16,64,256",
+    repeats: Annotated[int, typer.Option(help="Alternating repeats.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Time the solver against the obvious loop, alternately in one run."""
+    from reproducer.bench import bench as run_bench
+    from reproducer.models import load_lm
+
+    found = run_bench(load_lm(model), _lengths(tokens), repeats)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    console.print(
+        f"{found['model']}, {found['dtype']} on {found['device']}; measured peak "
+        f"{found['peak_flops'] / 1e12:.2f} TFLOP/s"
+    )
+    header = ["N", "texts", "obvious /s", "solver /s", "ratio (range)", "of peak", "memory"]
+    _print_table(header, [_bench_row(row) for row in found["rows"]])
+
+
+def _lengths(tokens: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in tokens.split(","))
+    except ValueError as error:
+        raise ReproducerError(f"expected lengths such as 8,16, got {tokens!r}") from error
+
+
+def _bench_row(row: dict[str, Any]) -> list[str]:
+    memory = [row[f"{who}_peak_bytes"] for who in ("obvious", "solver")]
+    shown = ["not measured" if b is None else f"{b / 2**20:.0f} MiB" for b in memory]
+    return [
+        str(row["n_tokens"]),
+        str(row["n_texts"]),
+        f"{row['obvious_text_steps_per_s']:.2f}",
+        f"{row['solver_text_steps_per_s']:.1f}",
+        f"{row['ratio']:.2f}× ({row['ratio_low']:.2f} … {row['ratio_high']:.2f})",
+        f"{row['peak_share']:.0%}",
+        " / ".join(shown),
+    ]
 
 
 def _read(file: str) -> str:

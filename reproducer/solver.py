@@ -150,23 +150,23 @@ class _Run:
     def _finished(self, active: list[int], n_steps: int) -> list[tuple[int, Solution]]:
         """Solutions of the slots that are done, whose slots become free."""
         budget, done = self.slots.recipe.max_steps, []
-        solved = self.slots.solved.tolist()
         for slot in active:
             self.steps[slot] += n_steps
-        for slot in active:
-            spent = self.steps[slot] >= budget
-            if not (solved[slot] or spent):
-                continue
-            correct, nats = measure(self.lm, self.slots.select([slot]), self.chunk)
+        solved = self.slots.solved.tolist()
+        over = [slot for slot in active if solved[slot] or self.steps[slot] >= budget]
+        if not over:
+            return []
+        measured = measure(self.lm, self.slots.select(over), self.chunk)
+        for slot, correct, nats in zip(over, *measured, strict=True):
             reached = int(correct.sum()) >= self.slots.needed
-            if not (reached or spent):
+            if reached or self.steps[slot] >= budget:
+                done.append((self.owner[slot], self._solution(slot, correct, nats, reached)))
+                self.owner[slot] = None
+            else:
                 # Right in the solving dtype only: go on from here.
                 self.slots.solved[slot] = False
                 self.slots.best_correct[slot] = correct.sum()
                 self.slots.best_nats[slot] = nats.mean()
-                continue
-            done.append((self.owner[slot], self._solution(slot, correct, nats, reached)))
-            self.owner[slot] = None
         return done
 
     def _solution(self, slot: int, correct: Tensor, nats: Tensor, reached: bool) -> Solution:
@@ -177,8 +177,8 @@ class _Run:
         return Solution(
             # A copy: the slot's own memory goes to the next problem.
             rows=self.slots.best_rows[slot].clone().cpu(),
-            correct=correct[0].cpu(),
-            nats=nats[0].cpu(),
+            correct=correct.cpu(),
+            nats=nats.cpu(),
             steps=self.steps[slot],
             solved=reached,
             seconds=self.seconds[slot],
