@@ -1,0 +1,20 @@
+"""Results of a larger profile, to stand on a page beside the run that the page makes."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from reproducer.experiments import experiment
+from reproducer.experiments.common import tested
+from reproducer.profiles import ExperimentParams, load_params
+
+
+def larger(name: str, shown: ExperimentParams, profile: str = "smollm2") -> pd.DataFrame:
+    """The stored results of experiment `name` under `profile`; nothing is computed.
+
+    Empty where none is stored, where the page shows that profile anyway, and for `tiny`, which
+    nothing stands beside.
+    """
+    if shown.profile == profile or not tested(shown.model):
+        return pd.DataFrame()
+    return experiment(name).collect(load_params(name, profile), compute_missing=False)
