@@ -45,6 +45,7 @@ class Problem:
             With it the index points into the virtual rows `mixture[step] @ table`: this is how
             a point on a curve between solutions is fed.
         penalty: a further term of the loss, or None.
+        restarts: start values (n_restarts, n_rows, d_model) for a recipe that restarts, or None.
     """
 
     rows: Tensor
@@ -54,6 +55,7 @@ class Problem:
     frozen: Tensor | None = None
     mixture: Tensor | None = None
     penalty: Penalty | None = None
+    restarts: Tensor | None = None
 
     @property
     def shape(self) -> tuple:

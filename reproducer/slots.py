@@ -104,6 +104,12 @@ class Slots:
             self.teacher[slot] = torch.tensor(problem.penalty.teacher, device=self.rows.device)
             self.weight[slot] = problem.penalty.weight
 
+    def restart(self, slot: int, rows: Tensor) -> None:
+        """Begin again at `rows` (n_rows, d) with an optimizer at rest; the best state is kept."""
+        self.rows[slot] = rows.to(self.rows.device)
+        self.exp_avg[slot] = 0
+        self.exp_avg_sq[slot] = 0
+
     def select(self, keep: list[int]) -> Slots:
         """New slots with the problems of `keep` only."""
         chosen = {k: v[keep].clone() for k, v in self.tensors().items()}

@@ -21,10 +21,8 @@ from reproducer.graphs import stepper
 from reproducer.memory import batch_inputs
 from reproducer.models import LanguageModel
 from reproducer.problems import Problem
-from reproducer.recipes import Recipe
+from reproducer.recipes import CHECK_EVERY, Recipe
 from reproducer.slots import TRACES, Slots, run_model
-
-CHECK_EVERY = 10
 
 
 @dataclass(frozen=True)
@@ -97,6 +95,7 @@ class _Run:
         self.slots = Slots.empty(n_slots, like, recipe, lm.device, trace)
         self.chunk = max(1, max_inputs // like.index.shape[1])  # sequences per forward pass
         self.owner: list[int | None] = [None] * n_slots
+        self.problem = [like] * n_slots
         self.steps = [0] * n_slots
         self.seconds = [0.0] * n_slots
         self.step = stepper(lm, self.slots)
@@ -115,6 +114,7 @@ class _Run:
             for slot in active:
                 self.seconds[slot] += share
             progress(n_steps * len(active) * self.slots.like.index.shape[0])
+            self._restart_stuck()
             yield from finished
             self._refill()
 
@@ -134,17 +134,16 @@ class _Run:
     def _refill(self) -> None:
         for slot, owner in enumerate(self.owner):
             if owner is None and self.queue:
-                self.owner[slot], problem = self.queue.popleft()
+                self.owner[slot], self.problem[slot] = self.queue.popleft()
                 self.steps[slot], self.seconds[slot] = 0, 0.0
-                self.slots.admit(slot, problem)
+                self.slots.admit(slot, self.problem[slot])
         keep = [slot for slot, owner in enumerate(self.owner) if owner is not None]
         # A CUDA graph is bound to its shapes: there, shrinking has to pay for a new one.
         few = len(keep) < len(self.owner) / (2 if self.lm.device.type == "cuda" else 1)
         if keep and few:
             self.slots = self.slots.select(keep)
-            self.owner = [self.owner[slot] for slot in keep]
-            self.steps = [self.steps[slot] for slot in keep]
-            self.seconds = [self.seconds[slot] for slot in keep]
+            for name in ("owner", "problem", "steps", "seconds"):
+                setattr(self, name, [getattr(self, name)[slot] for slot in keep])
             self.step = stepper(self.lm, self.slots)
 
     def _finished(self, active: list[int], n_steps: int) -> list[tuple[int, Solution]]:
@@ -168,6 +167,22 @@ class _Run:
                 self.slots.best_correct[slot] = correct.sum()
                 self.slots.best_nats[slot] = nats.mean()
         return done
+
+    def _restart_stuck(self) -> None:
+        every = self.slots.recipe.restart_every
+        due = [
+            slot
+            for slot, owner in enumerate(self.owner)
+            if every and owner is not None and self.steps[slot] % every == 0
+        ]
+        if not due:
+            return
+        enough = self.slots.recipe.restart_below * self.slots.like.targets.numel()
+        best = self.slots.best_correct.tolist()
+        for slot in due:
+            starts, number = self.problem[slot].restarts, self.steps[slot] // every - 1
+            if best[slot] < enough and starts is not None and number < len(starts):
+                self.slots.restart(slot, starts[number])
 
     def _solution(self, slot: int, correct: Tensor, nats: Tensor, reached: bool) -> Solution:
         trace = {}

@@ -106,16 +106,21 @@ class FitSpec(SolveSpec):
         require_positions(lm, len(roles))
         index = [[self.row_of(role, s) for role in roles] for s in range(len(self.sequences))]
         targets = [text.tokens for text in self.sequences]
+        every = self.recipe.restart_every
+        attempts = range(1, self.recipe.max_steps // every + 1 if every else 1)
+        starts = [self._start(lm.d_model, attempt) for attempt in attempts]
         return Problem(
             rows=self._start(lm.d_model),
+            restarts=torch.stack(starts) if starts else None,
             index=torch.tensor(index),
             targets=torch.tensor(targets),
             offset=pattern.offset,
             penalty=self.penalty,
         )
 
-    def _start(self, d_model: int) -> Tensor:
+    def _start(self, d_model: int, attempt: int = 0) -> Tensor:
         rows = []
+        again = (f"attempt {attempt}",) if attempt else ()
         for role in self.ROLES:
             shared = self.share == role
             copies: Counter[Text] = Counter()
@@ -125,7 +130,8 @@ class FitSpec(SolveSpec):
                     continue
                 owner = ",".join(t.digest for t in self.texts) if shared else text.digest
                 copy, copies[text] = copies[text], copies[text] + 1
-                rows.append(draw_row(d_model, self.recipe, self.seed, role, owner, str(copy)))
+                label = (role, owner, str(copy), *again)
+                rows.append(draw_row(d_model, self.recipe, self.seed, *label))
         start = torch.stack(rows)
         if self.penalty and self.penalty.start_at_teacher:
             teacher = torch.tensor(self.penalty.teacher)

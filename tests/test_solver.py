@@ -180,6 +180,34 @@ def test_trace_has_every_step_and_its_best_is_reported(tiny):
     assert found.nats.mean().item() == pytest.approx(at_best.min().item(), rel=1e-3)
 
 
+def test_a_stuck_fit_begins_again_and_keeps_its_best(tiny):
+    """A rate of nearly zero is stuck for certain: every attempt measures its own start."""
+    recipe = Recipe(name="x", lr=1e-9, max_steps=40, restart_every=10, restart_below=1.0)
+    problems = [s.problem(tiny) for s in fit_specs(tiny, 5, recipe=recipe)]
+    assert all(p.restarts.shape == (4, *p.rows.shape) for p in problems)
+    for problem, found in zip(problems, solve_all(tiny, problems, recipe), strict=True):
+        assert found.steps == 40
+        starts = [problem.rows, *problem.restarts[:3]]
+        logits = [tiny.hf(inputs_embeds=s[problem.index]).logits[:, 1:] for s in starts]
+        scores = [
+            (int((z.argmax(-1) == problem.targets).sum()), -F.cross_entropy(z.mT, problem.targets))
+            for z in logits
+        ]
+        best = max(range(4), key=lambda i: scores[i])
+        torch.testing.assert_close(found.rows, starts[best], rtol=1e-4, atol=1e-4)
+
+
+def test_only_fits_that_do_not_rise_are_restarted(tiny):
+    plain = Recipe(name="x", lr=0.1, max_steps=30)
+    patient = plain.model_copy(update={"restart_every": 10, "restart_below": 0.2})
+    problems = [s.problem(tiny) for s in fit_specs(tiny, 9, recipe=patient)]
+    without = solve_all(tiny, problems, plain, trace=True)
+    rising = [s.trace["accuracy"][:10].max() >= 0.2 for s in without]
+    assert any(rising) and not all(rising)
+    for rises, a, b in zip(rising, without, solve_all(tiny, problems, patient), strict=True):
+        assert torch.equal(a.rows, b.rows) or not rises
+
+
 def test_out_of_memory_halves_the_chunk_and_changes_nothing(tiny, monkeypatch):
     problems = [spec.problem(tiny) for spec in fit_specs(tiny)]
     plain = solve_all(tiny, problems)
