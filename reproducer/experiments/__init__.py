@@ -1,0 +1,37 @@
+"""One module for each table or figure of the papers.
+
+Every module has `Params`, `specs(params)`, `collect(params)`, `table(df)`, `figure(df)` and
+`claims(df)`; `EXPERIMENTS` lists them in the order of the book.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from reproducer.errors import require_name
+
+EXPERIMENTS: tuple[str, ...] = (
+    "arrangements",
+    "sharing",
+    "capacity",
+    "information",
+    "throughput",
+    "training_time",
+    "distances",
+    "connectivity",
+    "readout",
+    "attention",
+    "noise",
+    "semantics",
+    "syntax",
+    "semantic_regularizers",
+    "recipes",
+    "precision",
+)
+
+
+def experiment(name: str) -> ModuleType:
+    """The module of an experiment; an unknown name raises with the nearest valid one."""
+    require_name("experiment", name, EXPERIMENTS)
+    return importlib.import_module(f"reproducer.experiments.{name}")
