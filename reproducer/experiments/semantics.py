@@ -1,0 +1,260 @@
+"""B3: do proto-tokens know what a text means? (Bondarenko et al., Figs 5–6)
+
+Originals, their misspelt variants and their paraphrases are fitted; vectors of one original
+should lie together if meaning is what they hold. The paper shows t-SNE maps and finds that
+`m` clusters by meaning more than `e`. We add numbers: silhouettes, nearest neighbours, and
+the agreement of all cosines with those of a sentence encoder (Mantel's test).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from pydantic import Field
+
+from reproducer import plots
+from reproducer.compute import cached_lm
+from reproducer.corpora import Text, tokenize
+from reproducer.encoder import encode
+from reproducer.errors import ReproducerError
+from reproducer.experiments.common import default_arrangement, fit_frame, results_of, tested
+from reproducer.families import Family, load_families
+from reproducer.mantel import interval
+from reproducer.maps import map_figure
+from reproducer.meaning import (
+    MEASURES,
+    REFERENCES,
+    VECTORS,
+    differences,
+    mantel_differences,
+    measures,
+    subset,
+)
+from reproducer.models import LanguageModel
+from reproducer.profiles import ExperimentParams
+from reproducer.recipes import recipe
+from reproducer.specs import FitSpec
+from reproducer.statistics import bootstrap_interval
+from reproducer.variants import lexical_variants
+from reproducer.vectors import solved, with_vectors
+from reproducer.verdicts import Verdict, judge
+
+KINDS = ("lexical", "paraphrase")
+E_ONLY = ("e", *REFERENCES)
+MIN_FAMILIES = 12
+
+
+class Params(ExperimentParams):
+    """`n_texts` counts originals, of the families that `source` names (`FAMILIES`).
+
+    `n_tokens`: every text is cut to so many tokens (None: whole, for own `m` only);
+    `n_seeds`: starts `seed, seed + 1, …`.
+    """
+
+    source: str = "paraphrases"
+    n_tokens: int | None = Field(24, ge=1)
+    n_lexical: int = Field(6, ge=0)
+    n_paraphrases: int = Field(9, ge=0)
+    shares: tuple[Literal["none", "m"], ...] = Field(("none", "m"), min_length=1)
+    n_seeds: int = Field(3, ge=1)
+    arrangement: str | None = None
+    max_steps: int = Field(2000, ge=1)
+    stop_accuracy: float = Field(0.9, gt=0, le=1)
+    min_accuracy: float = Field(0.9, ge=0, le=1)
+
+
+def family_texts(family: Family, params: Params, lm: LanguageModel) -> list[Text]:
+    """Original, misspelt variants and paraphrases; ids are `family/kind/number`.
+
+    Errors are put into the part that is fitted, and every text is new in that part.
+    """
+
+    def cut(sentence: str) -> tuple[int, ...]:
+        return tokenize(lm, sentence)[: params.n_tokens]
+
+    fitted = cut(family.original)
+    seen = {fitted}
+
+    prefix = lm.tokenizer.decode(fitted)
+    rest = family.original.removeprefix(prefix)
+
+    def is_new(variant: str) -> bool:
+        tokens = cut(variant + rest)
+        new = tokens not in seen and len(tokens) >= (params.n_tokens or 1)
+        seen.update({tokens} if new else ())
+        return new
+
+    misspelt = [v + rest for v in lexical_variants(prefix, params.n_lexical, is_new)]
+    rewritten = family.paraphrases[: params.n_paraphrases]
+    groups = {"original": [family.original], "lexical": misspelt, "paraphrase": rewritten}
+    texts = [
+        Text(source=params.source, id=f"{family.id}/{kind}/{number}", tokens=cut(sentence))
+        for kind, sentences in groups.items()
+        for number, sentence in enumerate(sentences)
+    ]
+    for text in texts if params.n_tokens else ():
+        text.prefix(params.n_tokens)  # raises for a text that is shorter
+    return texts
+
+
+def specs(params: Params) -> list[FitSpec]:
+    """A fit for each text with its own `m`, and one for all texts together sharing `m`."""
+    if params.n_tokens is None and "m" in params.shares:
+        raise ReproducerError("expected n_tokens for a shared m: its texts need one length")
+    lm = cached_lm(params.model)
+    families = load_families(params.source, params.n_texts)
+    texts = [text for family in families for text in family_texts(family, params, lm)]
+    groups = {"none": [(text,) for text in texts], "m": [tuple(texts)]}
+    return [
+        FitSpec(
+            model=params.model,
+            arrangement=default_arrangement(params.arrangement, lm),
+            texts=group,
+            share=share,
+            seed=seed,
+            recipe=recipe(params.recipe, params.max_steps, params.stop_accuracy),
+        )
+        for seed in range(params.seed, params.seed + params.n_seeds)
+        for share in params.shares
+        for group in groups[share]
+    ]
+
+
+def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
+    """One row a fitted text: `fit_frame`, vectors `e` and `m`, its tokens and sentence vector."""
+    results = results_of(specs(params), compute_missing)
+    frame = with_vectors(fit_frame(results, params), results)
+    if frame.empty:
+        return frame
+    tokens = [tuple(text["tokens"]) for result in results for text in result.spec["texts"]]
+    lm = cached_lm(params.model)
+    different = list(dict.fromkeys(tokens))
+    encoded = encode([lm.tokenizer.decode(t) for t in different]).double().numpy()
+    meaning = dict(zip(different, encoded, strict=True))
+    parts = frame["text"].str.split("/", expand=True)
+    return frame.assign(
+        family=parts[0],
+        kind=parts[1],
+        tokens=tokens,
+        encoder=[meaning[t] for t in tokens],
+        min_accuracy=params.min_accuracy,
+    )
+
+
+def usable(df: pd.DataFrame) -> pd.DataFrame:
+    """The solved texts; raises if there are none."""
+    return solved(df, df["min_accuracy"].iloc[0])
+
+
+def measured(df: pd.DataFrame) -> pd.DataFrame:
+    """`meaning.measures` by sharing, seed and kind of variant; index (…, vector).
+
+    A shared `m` is the same for all texts and is left out.
+    """
+    found = {
+        (share, seed, kind): measures(subset(some, kind), VECTORS if share == "none" else E_ONLY)
+        for (share, seed), some in usable(df).groupby(["share", "seed"])
+        for kind in KINDS
+        if subset(some, kind)["family"].nunique() >= 2 and (some["kind"] == kind).any()
+    }
+    if not found:
+        raise ReproducerError("expected two originals with a solved variant each, got fewer")
+    return pd.concat(found, names=["share", "seed", "kind"])
+
+
+def table(df: pd.DataFrame, numbers: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Every measure: mean over seeds, the widest interval and the largest p of any seed."""
+    numbers = measured(df) if numbers is None else numbers
+    groups = numbers.groupby(level=["share", "kind", "vector"], sort=False)
+    shown = {}
+    for measure in MEASURES:
+        mean, p = groups[measure].mean(), groups[f"{measure}_p"].max()
+        low, high = groups[f"{measure}_low"].min(), groups[f"{measure}_high"].max()
+        shown[measure] = [
+            f"{a:.2f} ({b:.2f} … {c:.2f}), p {d:.3f}"
+            for a, b, c, d in zip(mean, low, high, p, strict=True)
+        ]
+        index = mean.index
+    chance = groups["neighbours_chance"].mean().map("{:.2f}".format)
+    return pd.DataFrame(shown, index=index).assign(**{"neighbours by chance": chance})
+
+
+def figure(df: pd.DataFrame, share: str = "none") -> Figure:
+    """t-SNE maps of `e` and `m` of one sharing and the first seed, a colour for each family."""
+    some = usable(df)
+    some = some[(some["share"] == share) & (some["seed"] == some["seed"].min())]
+    tokens = ("e", "m") if share == "none" else ("e",)
+    return map_figure(some, "family", shapes="kind", tokens=tokens)
+
+
+def measure_figure(numbers: pd.DataFrame) -> Figure:
+    """The measures of `measured`, own `m` if there is one: a dot a seed, a panel a measure."""
+    made, axes = plots.figure(len(MEASURES), sharey=True, figsize=(11, 3.8))
+    own = numbers.xs(numbers.index.unique("share")[-1], level="share")
+    kinds = plots.line_styles(own.index.unique("kind"))
+    for axis, measure in zip(axes, MEASURES, strict=True):
+        for shift, (kind, style) in enumerate(kinds.items()):
+            some = own.xs(kind, level="kind").reset_index()
+            place = some["vector"].map(VECTORS.index) + 0.3 * shift - 0.15 + 0.05 * some["seed"]
+            middle = some[measure]
+            reach = [middle - some[f"{measure}_low"], some[f"{measure}_high"] - middle]
+            look = {"color": style["color"], "fmt": style["marker"]}
+            axis.errorbar(middle, place, xerr=np.clip(reach, 0, None), label=kind, lw=1, **look)
+            if measure == "neighbours":
+                axis.axvline(some["neighbours_chance"].mean(), **_chance(style))
+        axis.set(xlabel=_LABELS[measure], yticks=range(len(VECTORS)), yticklabels=VECTORS)
+    axes[0].invert_yaxis()
+    axes[-1].legend(title="original and", loc="upper left", bbox_to_anchor=(1, 1))
+    return made
+
+
+_LABELS = {
+    "silhouette": "silhouette by original",
+    "neighbours": "nearest 3 of the same original\n(share; dashed: chance)",
+    "mantel": "correlation with the\nencoder's cosines",
+}
+
+
+def _chance(style: dict) -> dict:
+    return {"color": style["color"], "linestyle": "--", "lw": 1}
+
+
+def claims(df: pd.DataFrame) -> list[Verdict]:
+    """`m` is more semantic than `e`: by each measure, on originals and paraphrases, own `m`."""
+    if df.empty or not tested(df["model"].iloc[0]):
+        return []
+    good = df[(df["accuracy"] >= df["min_accuracy"]) & (df["share"] == "none")]
+    seeds = [subset(some, "paraphrase") for _, some in good.groupby("seed")]
+    seeds = [some for some in seeds if some["family"].nunique() >= 2]
+    n = min((some["family"].nunique() for some in seeds), default=0)
+    numbers = dict.fromkeys(MEASURES, (None, None, None))
+    if seeds:
+        by_family = pd.concat([differences(some) for some in seeds]).groupby(level=0).mean()
+        numbers |= {k: bootstrap_interval(by_family[k]) for k in by_family}
+        draws = np.mean([mantel_differences(some) for some in seeds], axis=0)
+        numbers["mantel"] = float(np.nanmean(draws)), *interval(draws)
+    return [_verdict(df, measure, numbers[measure], n) for measure in MEASURES]
+
+
+def _verdict(df: pd.DataFrame, measure: str, numbers: tuple, n: int) -> Verdict:
+    enough = n >= MIN_FAMILIES and df["min_accuracy"].iloc[0] >= 0.9
+    ours, low, high = numbers
+    name = _LABELS[measure].split("\n(")[0].replace("\n", " ")
+    return Verdict(
+        id=f"B3.{measure}",
+        experiment="semantics",
+        claim=f"m clusters by meaning more than e: {name}, m minus e, paraphrases",
+        published="m more than e (t-SNE maps, no number)",
+        ours=ours,
+        low=low,
+        high=high,
+        n=n,
+        model=df["model"].iloc[0],
+        profile=df["profile"].iloc[0],
+        criterion=f"difference above 0, whole interval over originals, mean over seeds; needs "
+        f"{MIN_FAMILIES} originals solved to 0.9",
+        verdict=judge(low, high, lambda d: d > 0) if enough else "not tested at this scale",
+    )

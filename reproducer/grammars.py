@@ -1,0 +1,120 @@
+"""Sentences of seven syntactic classes, drawn from context-free grammars.
+
+The classes are those of Bondarenko et al. §3.4; the grammars and the lexicon of frequent
+words with parts of speech (`data/lexicon.csv`) are ours. The paper's "one-clause" class is
+taken as a sentence with one main member: a noun phrase without a verb. Content words come in
+four groups of disjoint vocabulary, and a sentence uses one group only, so that a probe can be
+tested on words it has never seen. Function words are common to all groups.
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections.abc import Iterator
+from functools import lru_cache
+
+from nltk import CFG, Nonterminal
+
+from reproducer.errors import ReproducerError, require_name
+from reproducer.paths import data_dir
+
+GROUPS = (0, 1, 2, 3)
+
+_SHARED = """
+NP -> Det N | Det Adj N
+PP -> Prep NP
+VP -> Vt NP | Vt NP PP | Vi PP | Vi Adv | Vi Adv PP | Vi
+Base -> Vtb NP | Vtb NP PP | Vib PP | Vib Adv | Vib Adv PP | Vib
+Clause -> NP VP
+Order -> Vtb NP | Vtb NP PP | Vib PP | Vib Adv | Polite Vtb NP | Polite Vtb NP PP | Polite Vib PP
+Asked -> Modal NP Base | Wh Modal NP Base
+"""
+
+CLASSES: dict[str, str] = {
+    "simple": "S -> Clause '.'",
+    "complex": "S -> Clause Sub Clause '.' | Sub Clause ',' Clause '.'",
+    "simple question": "S -> Asked '?'",
+    "complex question": "S -> Asked Sub Clause '?' | Sub Clause ',' Asked '?'",
+    "simple command": "S -> Order '.'",
+    "complex command": "S -> Order Sub Clause '.' | Sub Clause ',' Order '.'",
+    "one-clause": "S -> NP PP '.' | NP PP PP '.' | NP Conj NP '.' | NP Conj NP PP '.'",
+}
+
+# Grammar symbol → part of speech in the lexicon; `None` in WORDS takes all of its words.
+_PARTS = {
+    "N": "noun",
+    "Adj": "adjective",
+    "Adv": "adverb",
+    "Vt": "verb_past",
+    "Vtb": "verb_base",
+    "Vi": "verb_intransitive",
+    "Vib": "verb_intransitive_base",
+    "Det": "determiner",
+    "Prep": "preposition",
+    "Modal": "modal",
+    "Sub": "conj_sub",
+    "Conj": "conj_coord",
+    "Wh": "question",
+    "Polite": "helper",
+}
+# Of some closed classes only these words fit every place where the grammars use them.
+_ONLY = {
+    "question": {"when", "where", "why", "how"},
+    "helper": {"please", "kindly", "now", "first", "then", "just", "always", "never", "simply"},
+    "conj_coord": {"and", "or"},
+}
+
+
+@lru_cache
+def lexicon() -> dict[tuple[str, str], tuple[str, ...]]:
+    """Words by (part of speech, group); the group of function words is `all`."""
+    words: dict[tuple[str, str], list[str]] = {}
+    with open(data_dir() / "lexicon.csv", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            words.setdefault((row["pos"], row["group"]), []).append(row["word"])
+    return {place: tuple(found) for place, found in words.items()}
+
+
+@lru_cache
+def grammar(name: str, group: int) -> CFG:
+    """The grammar of one of `CLASSES` over the vocabulary of a group."""
+    require_name("sentence class", name, CLASSES)
+    if group not in GROUPS:
+        raise ReproducerError(f"expected a vocabulary group of {GROUPS}, got {group}")
+    rules = [CLASSES[name], _SHARED]
+    for symbol, part in _PARTS.items():
+        found = lexicon().get((part, str(group))) or lexicon()[part, "all"]
+        usable = [word for word in found if word in _ONLY.get(part, found)]
+        rules.append(f"{symbol} -> " + " | ".join(f"'{word}'" for word in usable))
+    return CFG.fromstring("\n".join(rules))
+
+
+def words_of(name: str, group: int, draw: random.Random) -> list[str]:
+    """A random derivation: words and punctuation marks, lower case."""
+    rules = grammar(name, group)
+
+    def expand(symbol: Nonterminal | str) -> Iterator[str]:
+        if isinstance(symbol, str):
+            yield symbol
+        else:
+            for part in draw.choice(rules.productions(lhs=symbol)).rhs():
+                yield from expand(part)
+
+    return list(expand(rules.start()))
+
+
+def written(words: list[str]) -> str:
+    """Words as a sentence: a capital first, no space before punctuation."""
+    sentence = " ".join(words).replace(" ,", ",").replace(" .", ".").replace(" ?", "?")
+    return sentence[0].upper() + sentence[1:]
+
+
+def sentences(name: str, group: int) -> Iterator[str]:
+    """Different sentences of a class over one group's words, always in the same order."""
+    draw, seen = random.Random(f"{name}-{group}"), set()
+    while True:
+        sentence = written(words_of(name, group, draw))
+        if sentence not in seen:
+            seen.add(sentence)
+            yield sentence
