@@ -21,6 +21,8 @@ from reproducer.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+# The first is A1; the others have tables and figures of other kinds.
+PAGES = ["arrangements", "attention", "precision"]
 BROWSERS = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
 BROWSER = next(filter(None, BROWSERS), None)
 
@@ -61,15 +63,25 @@ class TestNotebook:
                     assert not any(alias.name.startswith("_") for alias in node.names)
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_figure_cell_says_what_it_shows(path: Path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if re.search(r"\bfigure\(|_figure\(", cell.source) and cell.cell_type == "code":
+            assert cell.metadata["mystnb"]["image"]["alt"]
+
+
 @pytest.fixture(scope="session")
 def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole book under the smoke profile, built outside the working tree."""
+    """A book of some experiments under the smoke profile, built outside the working tree.
+
+    All notebooks are run one by one in test_notebooks.py, and `make book` builds all pages.
+    """
     folder = tmp_path_factory.mktemp("book")
     made_here = shutil.ignore_patterns("_build", "_extra", "executed")
     shutil.copytree(ROOT / "book", folder / "book", ignore=made_here)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REPRODUCER_STORE", str(folder / "results"))
-        first_page = build_book("smoke", book=folder / "book")
+        first_page = build_book("smoke", PAGES, book=folder / "book")
     assert first_page.is_file()
     return first_page.parent
 
@@ -105,8 +117,8 @@ def _pages(html: Path) -> dict[Path, _Page]:
 
 
 def test_the_book_has_all_pages(html: Path):
-    files = [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
-    for file in [TOC["root"], *files]:
+    prose = ["method", "execute", "bibliography"]
+    for file in [TOC["root"], *prose, *(f"executed/{name}" for name in PAGES)]:
         assert (html / f"{file}.html").is_file()
 
 

@@ -6,7 +6,7 @@ accuracy along the way, and how much longer than its chord the curve is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import combinations
 from typing import Literal
 
@@ -31,6 +31,7 @@ from reproducer.verdicts import Verdict, judge
 
 PATHS = {"straight": "straight line", "curved": "Bézier curve"}
 MIN_TEXTS = 3
+MIN_CURVE_STEPS = 1000  # with fewer, a curve that fails may only be unfinished
 
 
 class Params(ExperimentParams):
@@ -101,7 +102,8 @@ def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
     """One row for each pair of solutions, kind of path and t.
 
     Columns: model, profile, text, pair, path (`straight`, `curved`), t, accuracy, stretch (arc
-    length ÷ chord of the curve), n_solutions, n_left_out, n_tokens, share, device.
+    length ÷ chord of the curve), n_solutions, n_left_out, n_tokens, recipe, curve_steps, share,
+    device.
 
     Raises:
         ReproducerError: no text has two solutions that are accurate enough.
@@ -125,6 +127,8 @@ def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
         profile=params.profile,
         share=params.share,
         n_tokens=params.n_tokens,
+        recipe=params.recipe,
+        curve_steps=params.curve_steps,
         n_solutions=len(points) - left_out,
         n_left_out=left_out,
     )
@@ -188,7 +192,8 @@ def note(df: pd.DataFrame) -> str:
     shared = "shared by all solutions" if first["share"] == "m" else "each solution's own"
     return (
         f"Computed with {first['model']} on {first['device']}, profile {first['profile']}: "
-        f"{first['n_solutions']} solutions of texts of {first['n_tokens']} tokens, m {shared}; "
+        f"{first['n_solutions']} solutions of texts of {first['n_tokens']} tokens, m {shared}, "
+        f"recipe {first['recipe']}; curves trained for {first['curve_steps']} steps; "
         f"{first['n_left_out']} unsolved fits left out; {df['pair'].nunique()} pairs of "
         f"{df['text'].nunique()} texts."
     )
@@ -217,6 +222,7 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
             values=by_text["curved"].mean(),
             criterion="mean lowest accuracy above 0.9",
             holds=lambda a: a > 0.9,
+            min_steps=MIN_CURVE_STEPS,
         ),
         _verdict(
             df,
@@ -226,13 +232,23 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
             values=by_text["stretch"].max(),
             criterion="mean over texts of the longest below 1.5",
             holds=lambda s: s < 1.5,
+            min_steps=MIN_CURVE_STEPS,
         ),
     ]
 
 
-def _verdict(df: pd.DataFrame, *, values: pd.Series, criterion: str, holds, **fields) -> Verdict:
+def _verdict(
+    df: pd.DataFrame,
+    *,
+    values: pd.Series,
+    criterion: str,
+    holds: Callable[[float], bool],
+    min_steps: int = 0,
+    **fields,
+) -> Verdict:
     ours, low, high = bootstrap_interval(np.asarray(values))
-    enough = len(values) >= MIN_TEXTS
+    enough = len(values) >= MIN_TEXTS and df["curve_steps"].iloc[0] >= min_steps
+    needs = f"{MIN_TEXTS} or more texts" + (f" and {min_steps} curve steps" if min_steps else "")
     return Verdict(
         experiment="connectivity",
         ours=ours,
@@ -241,7 +257,7 @@ def _verdict(df: pd.DataFrame, *, values: pd.Series, criterion: str, holds, **fi
         n=len(values),
         model=df["model"].iloc[0],
         profile=df["profile"].iloc[0],
-        criterion=f"{criterion}, whole interval over texts; needs {MIN_TEXTS} or more texts",
+        criterion=f"{criterion}, whole interval over texts; needs {needs}",
         verdict=judge(low, high, holds) if enough else "not tested at this scale",
         **fields,
     )

@@ -126,7 +126,7 @@ def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
 
     Columns: model, profile, share, role (`e`, `m`), group, context_a, context_b, distance
     (cosine), token_distance (TF-IDF), semantic_distance (MiniLM), same_context (0 or 1),
-    counts (solutions used and left out, in words), n_tokens, device.
+    counts (solutions used and left out, in words), n_tokens, recipe, device.
 
     Raises:
         ReproducerError: no two solutions are accurate enough.
@@ -151,6 +151,7 @@ def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
         model=params.model,
         counts=_counts(by_share, params),
         n_tokens=params.n_tokens,
+        recipe=params.recipe,
         device=results[0].provenance["device"],
     )
 

@@ -68,7 +68,8 @@ def note(df: pd.DataFrame) -> str:
     first = df.iloc[0]
     return (
         f"Computed with {first['model']} on {first['device']}, profile {first['profile']}: "
-        f"{df['context_a'].nunique()} contexts, texts of {first['n_tokens']} tokens. "
+        f"{df['context_a'].nunique()} contexts, texts of {first['n_tokens']} tokens, "
+        f"recipe {first['recipe']}. "
         f"{first['counts'].capitalize()}."
     )
 

@@ -101,7 +101,7 @@ def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
     Columns: model, profile, text, prompt, temperature, wanted (the text), generated, distinct_1,
     distinct_2; text_own and context_own, similarities of `generated` to its text and context;
     text_others and context_others, their means over the other texts; text_gain and context_gain,
-    own minus others; n_tokens, n_texts, n_left_out, device.
+    own minus others; n_tokens, recipe, n_texts, n_left_out, device.
 
     Raises:
         ReproducerError: fewer than two fits are accurate enough.
@@ -125,6 +125,7 @@ def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
         model=params.model,
         profile=params.profile,
         n_tokens=params.n_tokens,
+        recipe=params.recipe,
         n_texts=n_texts,
         n_left_out=len(results) - n_texts,
     )
@@ -233,7 +234,8 @@ def note(df: pd.DataFrame) -> str:
     first = df.iloc[0]
     return (
         f"Computed with {first['model']} on {first['device']}, profile {first['profile']}: "
-        f"{first['n_texts']} texts of {first['n_tokens']} tokens; {first['n_left_out']} unsolved "
+        f"{first['n_texts']} texts of {first['n_tokens']} tokens, recipe {first['recipe']}; "
+        f"{first['n_left_out']} unsolved "
         "fits left out."
     )
 

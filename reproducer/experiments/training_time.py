@@ -78,7 +78,7 @@ def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
     Columns: model, n_tokens, text, steps, solved, recorded_seconds (the fit's share of the batch
     it was solved in); step_seconds and batched_step_seconds (a text's share of a step alone and
     of one with `batch` texts); seconds and batched_seconds (the same times `steps`); batch,
-    profile, dtype, device, on_gpu. What an unfitted model does not have is missing.
+    profile, recipe, dtype, device, on_gpu. What an unfitted model does not have is missing.
     """
     frames = []
     for model in params.models:
@@ -88,7 +88,9 @@ def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
             frames.append(timed.merge(fitted, how="left", on="n_tokens").assign(model=model))
     if not frames:
         return pd.DataFrame()
-    df = pd.concat(frames, ignore_index=True).assign(profile=params.profile, batch=params.batch)
+    df = pd.concat(frames, ignore_index=True).assign(
+        profile=params.profile, batch=params.batch, recipe=params.recipe
+    )
     return df.assign(
         seconds=df["step_seconds"] * df["steps"],
         batched_seconds=df["batched_step_seconds"] * df["steps"],
@@ -209,7 +211,8 @@ def note(df: pd.DataFrame) -> str:
     counted = "no fits"
     if not fitted.empty:
         counted = (
-            f"{len(fitted)} fits of {fitted['text'].nunique()} texts, "
+            f"{len(fitted)} fits of {fitted['text'].nunique()} texts by the recipe "
+            f"{fitted['recipe'].iloc[0]}, "
             f"{int((fitted['solved'] == 0).sum())} of them not solved within the budget"
         )
     return (
