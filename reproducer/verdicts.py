@@ -41,7 +41,8 @@ class Verdict(BaseModel):
 
 def judge(low: float, high: float, holds: Callable[[float], bool]) -> Outcome:
     """`reproduced` if both ends of the interval hold, `partly` if one does."""
-    ends = holds(low) + holds(high)
+    # As Python's bools: numpy's add up to a bool.
+    ends = bool(holds(low)) + bool(holds(high))
     outcomes: tuple[Outcome, ...] = ("not reproduced", "partly", "reproduced")
     return outcomes[ends]
 

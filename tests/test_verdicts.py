@@ -1,5 +1,6 @@
 """Verdicts: what follows from an interval, and how they are shown."""
 
+import numpy as np
 import pytest
 
 from reproducer.verdicts import Verdict, judge, ledger, ledger_table
@@ -15,6 +16,10 @@ from reproducer.verdicts import Verdict, judge, ledger, ledger_table
 )
 def test_judge_asks_both_ends(low, high, expected):
     assert judge(low, high, lambda value: value > 0.5) == expected
+
+
+def test_judge_counts_the_ends_of_numpy_numbers_too():
+    assert judge(np.float64(0.6), np.float64(0.9), lambda value: value > 0.5) == "reproduced"
 
 
 def test_ledger_table_shows_missing_numbers_as_dashes_and_marks_verdicts():
