@@ -122,7 +122,9 @@ def text(
     tokens: Annotated[int, typer.Option(help="Fit this many leading tokens.")] = 8,
     model: Annotated[str, typer.Option(help="Which frozen model.")] = "smollm2-135m",
     arrangement: Annotated[str | None, typer.Option(help="Default: the model's own.")] = None,
-    recipe: Annotated[str, typer.Option(help="How to optimise.")] = "paper",
+    recipe: Annotated[
+        str | None, typer.Option(help="Default: fast if it can be, else paper.")
+    ] = None,
     steps: Annotated[int, typer.Option(help="Optimizer steps at most.")] = 1000,
     seeds: Annotated[int, typer.Option(help="Starts tried side by side.")] = 4,
     as_json: AsJson = False,

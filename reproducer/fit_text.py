@@ -15,9 +15,10 @@ from reproducer.compute import cached_lm, results
 from reproducer.corpora import Text, tokenize
 from reproducer.errors import ReproducerError
 from reproducer.models import LanguageModel
-from reproducer.recipes import recipe
+from reproducer.recipes import RECIPES, recipe
 from reproducer.specs import FitSpec, require_positions
 from reproducer.store import Result
+from reproducer.warm_start import has_warm_start
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,15 @@ def fit_text(
     n_tokens: int,
     model: str = "smollm2-135m",
     arrangement: str | None = None,
-    recipe_name: str = "paper",
+    recipe_name: str | None = None,
     max_steps: int = 1000,
     n_seeds: int = 4,
     progress: bool = True,
 ) -> FittedText:
     """Fit the first `n_tokens` tokens of `text` from `n_seeds` starts in one batch.
+
+    The first start that is solved ends the search. Without a recipe named, it is `fast` where the
+    model has the warm start that `fast` needs, else `paper`.
 
     Raises:
         ReproducerError: a text shorter than `n_tokens`, a length, budget or number of seeds
@@ -65,7 +69,7 @@ def fit_text(
     for name, value in (("tokens", n_tokens), ("steps", max_steps), ("seeds", n_seeds)):
         if value < 1:
             raise ReproducerError(f"expected {name} of at least 1, got {value}")
-    chosen = recipe(recipe_name, max_steps=max_steps)
+    chosen = recipe(recipe_name or default_recipe(model), max_steps=max_steps)
     if arrangement:
         find_arrangement(arrangement)
     lm = cached_lm(model)
@@ -88,6 +92,11 @@ def fit_text(
         came=[decode([t]) for t in came],
         reconstructed=decode(came),
     )
+
+
+def default_recipe(model: str) -> str:
+    """`fast` for models that it can start, else `paper`."""
+    return "fast" if has_warm_start(RECIPES["fast"].warm_m, model) else "paper"
 
 
 def _best(found: Iterable[Result]) -> Result:

@@ -41,6 +41,11 @@ def warm_m(name: str, model: str) -> Tensor:
     return safetensors.torch.load_file(path)["m"]
 
 
+def has_warm_start(name: str, model: str) -> bool:
+    """Whether `warm_m` would find one."""
+    return _path(name, model).exists()
+
+
 def warm_start_spec(model: str) -> FitSpec:
     """The joint fit whose shared `m` becomes the warm start of `model`."""
     # Imported late: a spec's start looks warm starts up in this module.

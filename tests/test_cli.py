@@ -51,6 +51,7 @@ def test_text_as_json_and_from_standard_input():
     options = ("--model", "tiny", "--tokens", "3", "--steps", "30", "--seeds", "2")
     found = json.loads(call("text", "-", *options, "--json", stdin=SENTENCE))
     assert found["model"] == "tiny" and found["n_tokens"] == 3
+    assert found["recipe"] == "paper"  # it has no warm start for another
     assert {"accuracy", "reconstructed", "steps", "seconds"} <= found.keys()
     right = sum(a == b for a, b in zip(found["reconstructed"], SENTENCE[:3], strict=False))
     assert found["accuracy"] == pytest.approx(right / 3)
