@@ -9,7 +9,7 @@ import pandas as pd
 
 from reproducer.mantel import interval
 from reproducer.statistics import bootstrap_interval
-from reproducer.verdicts import Verdict, judge
+from reproducer.verdicts import Verdict, verdict_on
 
 WEAK, STRONG = 0.02, 0.5
 MIN_TEXTS, MIN_BATCHES, MIN_ACCURACY = 10, 5, 0.8
@@ -144,16 +144,6 @@ def _between(low: float, high: float) -> str:
 def _verdict(
     df: pd.DataFrame, numbers: Numbers, bounds: tuple[float, float], enough: bool, **fields
 ) -> Verdict:
-    ours, low, high = numbers
     least, most = bounds
-    outcome = judge(low, high, lambda v: least < v < most) if enough else "not tested at this scale"
-    return Verdict(
-        experiment="semantic_regularizers",
-        ours=ours,
-        low=low,
-        high=high,
-        model=df["model"].iloc[0],
-        profile=df["profile"].iloc[0],
-        verdict=outcome,
-        **fields,
-    )
+    fields |= {"experiment": "semantic_regularizers"}
+    return verdict_on(df, numbers, lambda v: least < v < most, enough, **fields)

@@ -6,7 +6,7 @@ A verdict is computed from results, never typed. The ledger is all verdicts of a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 from pandas.io.formats.style import Styler
@@ -45,6 +45,29 @@ def judge(low: float, high: float, holds: Callable[[float], bool]) -> Outcome:
     ends = bool(holds(low)) + bool(holds(high))
     outcomes: tuple[Outcome, ...] = ("not reproduced", "partly", "reproduced")
     return outcomes[ends]
+
+
+def verdict_on(
+    df: pd.DataFrame,
+    numbers: tuple[float | None, float | None, float | None],
+    holds: Callable[[float], bool],
+    enough: bool,
+    **fields: Any,
+) -> Verdict:
+    """The verdict that (ours, low, high) allow, for the models and the profile of `df`.
+
+    `holds` is the criterion on a value; without `enough` data nothing is judged.
+    """
+    ours, low, high = numbers
+    return Verdict(
+        ours=ours,
+        low=low,
+        high=high,
+        model=", ".join(dict.fromkeys(df["model"])),
+        profile=df["profile"].iloc[0],
+        verdict=judge(low, high, holds) if enough else "not tested at this scale",
+        **fields,
+    )
 
 
 def ledger(profile: str) -> list[Verdict]:

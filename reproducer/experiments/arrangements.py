@@ -21,7 +21,7 @@ from reproducer.published import published
 from reproducer.recipes import recipe
 from reproducer.specs import FitSpec
 from reproducer.statistics import bootstrap_interval
-from reproducer.verdicts import Verdict, judge
+from reproducer.verdicts import Verdict, verdict_on
 
 PAPERS_CHOICE = "[e] [m]x(N-1)"
 ONE_TOKEN = "[e]xN"
@@ -132,16 +132,17 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
 def _one_token_fails(df: pd.DataFrame) -> Verdict:
     longest = df["n_tokens"].max()
     values = df[(df["arrangement"] == ONE_TOKEN) & (df["n_tokens"] == longest)]["accuracy"]
-    ours, low, high = bootstrap_interval(values)
-    scale = longest >= 4
-    return _verdict(
+    return verdict_on(
         df,
+        bootstrap_interval(values),
+        lambda a: a < 0.5,
+        longest >= 4,
+        experiment="arrangements",
+        n=len(values),
         id="A1.one-token",
         claim=f"One vector alone cannot carry a text: accuracy of {ONE_TOKEN} at N = {longest}",
         published="0.17 at N = 4, 0.01 at N = 256",
-        numbers=(ours, low, high),
         criterion="accuracy below 0.5 at the longest N, whole interval; needs N of 4 or more",
-        verdict=judge(low, high, lambda a: a < 0.5) if scale else "not tested at this scale",
     )
 
 
@@ -150,38 +151,17 @@ def _papers_choice_is_best(df: pd.DataFrame) -> Verdict:
     by_text = longer.pivot_table(index="text", columns="arrangement", values="accuracy")
     rivals = by_text.drop(columns=PAPERS_CHOICE, errors="ignore")
     scale = PAPERS_CHOICE in by_text and not rivals.empty
-    criterion = (
-        "paired difference of accuracy, mean over N of 4 or more, from the best other "
-        "arrangement: above -0.02, whole interval"
-    )
-    numbers = (None, None, None)
-    verdict = "not tested at this scale"
-    claim = f"{PAPERS_CHOICE} is the best arrangement: its accuracy minus the best rival's"
-    if scale:
-        best = rivals.mean().idxmax()
-        numbers = bootstrap_interval(by_text[PAPERS_CHOICE] - rivals[best])
-        verdict = judge(*numbers[1:], lambda d: d > -0.02)
-        claim = f"{PAPERS_CHOICE} is the best arrangement: its accuracy minus that of {best}"
-    return _verdict(
+    best = rivals.mean().idxmax() if scale else "any other"
+    return verdict_on(
         df,
-        id="A1.best",
-        claim=claim,
-        published="+0.02 at N = 256 (0.99 against 0.97)",
-        numbers=numbers,
-        criterion=criterion,
-        verdict=verdict,
-    )
-
-
-def _verdict(df: pd.DataFrame, numbers: tuple, **fields) -> Verdict:
-    ours, low, high = numbers
-    return Verdict(
+        bootstrap_interval(by_text[PAPERS_CHOICE] - rivals[best]) if scale else (None, None, None),
+        lambda difference: difference > -0.02,
+        scale,
         experiment="arrangements",
-        ours=ours,
-        low=low,
-        high=high,
         n=df["text"].nunique(),
-        model=df["model"].iloc[0],
-        profile=df["profile"].iloc[0],
-        **fields,
+        id="A1.best",
+        claim=f"{PAPERS_CHOICE} is the best arrangement: its accuracy minus that of {best}",
+        published="+0.02 at N = 256 (0.99 against 0.97)",
+        criterion="paired difference of accuracy, mean over N of 4 or more, from the best other "
+        "arrangement: above -0.02, whole interval",
     )

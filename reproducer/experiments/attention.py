@@ -29,7 +29,7 @@ from reproducer.specs import FitSpec, Spec
 from reproducer.statistics import bootstrap_interval
 from reproducer.store import Result
 from reproducer.vectors import solved
-from reproducer.verdicts import Verdict, judge
+from reproducer.verdicts import Verdict, verdict_on
 
 # The first quarter of the positions is compared with the last; below this many inputs a
 # quarter is too few positions.
@@ -228,15 +228,6 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
 def _verdict(
     df: pd.DataFrame, values: list[float], enough: bool, above: float, **fields
 ) -> Verdict:
-    ours, low, high = bootstrap_interval(values) if values else (None, None, None)
-    return Verdict(
-        experiment="attention",
-        ours=ours,
-        low=low,
-        high=high,
-        n=len(values),
-        model=df["model"].iloc[0],
-        profile=df["profile"].iloc[0],
-        verdict=judge(low, high, lambda d: d > above) if enough else "not tested at this scale",
-        **fields,
-    )
+    numbers = bootstrap_interval(values) if values else (None, None, None)
+    fields |= {"experiment": "attention", "n": len(values)}
+    return verdict_on(df, numbers, lambda d: d > above, enough, **fields)

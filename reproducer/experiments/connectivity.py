@@ -27,7 +27,7 @@ from reproducer.solutions import Point, points_of
 from reproducer.specs import FitSpec, Spec
 from reproducer.statistics import bootstrap_interval
 from reproducer.store import Result
-from reproducer.verdicts import Verdict, judge
+from reproducer.verdicts import Verdict, verdict_on
 
 PATHS = {"straight": "straight line", "curved": "Bézier curve"}
 MIN_TEXTS = 3
@@ -246,18 +246,15 @@ def _verdict(
     min_steps: int = 0,
     **fields,
 ) -> Verdict:
-    ours, low, high = bootstrap_interval(np.asarray(values))
     enough = len(values) >= MIN_TEXTS and df["curve_steps"].iloc[0] >= min_steps
     needs = f"{MIN_TEXTS} or more texts" + (f" and {min_steps} curve steps" if min_steps else "")
-    return Verdict(
+    return verdict_on(
+        df,
+        bootstrap_interval(np.asarray(values)),
+        holds,
+        enough,
         experiment="connectivity",
-        ours=ours,
-        low=low,
-        high=high,
         n=len(values),
-        model=df["model"].iloc[0],
-        profile=df["profile"].iloc[0],
         criterion=f"{criterion}, whole interval over texts; needs {needs}",
-        verdict=judge(low, high, holds) if enough else "not tested at this scale",
         **fields,
     )

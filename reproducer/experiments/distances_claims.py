@@ -10,7 +10,7 @@ from reproducer.errors import ReproducerError
 from reproducer.experiments.common import tested
 from reproducer.pair_regression import PairFit, pair_regression
 from reproducer.statistics import bootstrap_interval
-from reproducer.verdicts import Verdict, judge
+from reproducer.verdicts import Verdict, verdict_on
 
 SAME_TEXT, SAME_CONTEXT, DIFFERENT = GROUPS = ("same text", "same context", "different contexts")
 COMPARISONS = ((SAME_TEXT, SAME_CONTEXT), (SAME_CONTEXT, DIFFERENT))
@@ -70,17 +70,19 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
 def _closer(df: pd.DataFrame, found: pd.DataFrame, near: str, far: str) -> Verdict:
     enough = len(found) >= MIN_CONTEXTS
     numbers = bootstrap_interval(found["chance"]) if len(found) else (None, None, None)
-    return _verdict(
+    return verdict_on(
         df,
+        numbers,
+        lambda c: c > 0.5,
+        enough,
+        experiment="distances",
         id=f"A7.{near.replace(' ', '-')}",
         claim=f"Solutions of the {near} are closer than those of {_article(far)}: chance that "
         "a pair of the former is closer than one of the latter",
         published="shown as separate densities; no number",
-        numbers=numbers,
         n=len(found),
         criterion="chance above 0.5, whole interval over contexts; "
         f"needs {MIN_CONTEXTS} or more contexts",
-        verdict=judge(*numbers[1:], lambda c: c > 0.5) if enough else "not tested at this scale",
     )
 
 
@@ -89,32 +91,21 @@ def _at_equal_distance(df: pd.DataFrame, fitted: PairFit | None, measure: str) -
     n_contexts = fitted.n_contexts if fitted else 0
     known = fitted is not None and not np.isnan(numbers[1])
     enough = known and n_contexts >= MIN_CLUSTERS
-    return _verdict(
+    return verdict_on(
         df,
+        numbers if known else (numbers[0], None, None),
+        lambda c: c < 0,
+        enough,
+        experiment="distances",
         id=f"A8.{measure.replace('_', '-')}",
         claim=f"At equal {MEASURES[measure]} distance of the texts, solutions of one context are "
         "closer: change of cosine distance from sharing the context",
         published="shown as binned means; no number",
-        numbers=numbers if known else (numbers[0], None, None),
         n=n_contexts,
         criterion="regression coefficient below 0, whole interval, errors clustered by context; "
         f"needs {MIN_CLUSTERS} or more contexts",
-        verdict=judge(*numbers[1:], lambda c: c < 0) if enough else "not tested at this scale",
     )
 
 
 def _article(group: str) -> str:
     return f"the {group}" if group == SAME_CONTEXT else group
-
-
-def _verdict(df: pd.DataFrame, numbers: tuple, **fields) -> Verdict:
-    ours, low, high = numbers
-    return Verdict(
-        experiment="distances",
-        ours=ours,
-        low=low,
-        high=high,
-        model=df["model"].iloc[0],
-        profile=df["profile"].iloc[0],
-        **fields,
-    )

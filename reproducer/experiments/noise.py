@@ -30,7 +30,7 @@ from reproducer.specs import FitSpec, Spec
 from reproducer.statistics import bootstrap_interval
 from reproducer.store import Result
 from reproducer.vectors import solved
-from reproducer.verdicts import Verdict, judge
+from reproducer.verdicts import Verdict, verdict_on
 
 MIN_TEXTS = 5
 
@@ -224,15 +224,5 @@ def _verdict(df: pd.DataFrame, accuracy: np.ndarray, statistic, below: float, **
         numbers = bootstrap_interval(
             np.arange(n), lambda texts: statistic(accuracy[:, texts.astype(int)])
         )
-    enough = n >= MIN_TEXTS
-    return Verdict(
-        experiment="noise",
-        ours=numbers[0],
-        low=numbers[1],
-        high=numbers[2],
-        n=n,
-        model=df["model"].iloc[0],
-        profile=df["profile"].iloc[0],
-        verdict=judge(*numbers[1:], lambda d: d < below) if enough else "not tested at this scale",
-        **fields,
-    )
+    fields |= {"experiment": "noise", "n": n}
+    return verdict_on(df, numbers, lambda d: d < below, n >= MIN_TEXTS, **fields)

@@ -26,7 +26,7 @@ from reproducer.recipes import recipe
 from reproducer.specs import FitSpec, Spec
 from reproducer.statistics import bootstrap_interval
 from reproducer.store import Result
-from reproducer.verdicts import Verdict, judge
+from reproducer.verdicts import Verdict, verdict_on
 
 UNRELATED = 0.1  # gain in cosine similarity below which texts count as unrelated
 MIN_TEXTS = 4
@@ -246,27 +246,22 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
         return []
     trained = df[~df["prompt"].isin(CONTROLS)]
     by_text = trained.groupby("text")["text_gain"].mean()
-    ours, low, high = bootstrap_interval(by_text)
     control = df[df["prompt"] == "BOS text"].groupby("text")["text_gain"].mean().mean()
     enough = len(by_text) >= MIN_TEXTS and control > UNRELATED
     return [
-        Verdict(
+        verdict_on(
+            df,
+            bootstrap_interval(by_text),
+            lambda g: g < UNRELATED,
+            enough,
             id="A10.unrelated",
             experiment="readout",
             claim="Generation from proto-tokens is unrelated to their text: MiniLM similarity to "
             "the text minus that to other texts, mean over prompts",
             published="unrelated or meaningless, judged by eye",
-            ours=ours,
-            low=low,
-            high=high,
             n=len(by_text),
-            model=df["model"].iloc[0],
-            profile=df["profile"].iloc[0],
             criterion=f"below {UNRELATED}, whole interval over texts; needs {MIN_TEXTS} or more "
             f"texts, and more than {UNRELATED} after the text itself, which shows that the measure "
             "can tell",
-            verdict=judge(low, high, lambda g: g < UNRELATED)
-            if enough
-            else "not tested at this scale",
         )
     ]

@@ -40,7 +40,7 @@ from reproducer.specs import FitSpec
 from reproducer.statistics import bootstrap_interval
 from reproducer.variants import lexical_variants
 from reproducer.vectors import solved, with_vectors
-from reproducer.verdicts import Verdict, judge
+from reproducer.verdicts import Verdict, verdict_on
 
 KINDS = ("lexical", "paraphrase")
 E_ONLY = ("e", *REFERENCES)
@@ -241,20 +241,17 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
 
 def _verdict(df: pd.DataFrame, measure: str, numbers: tuple, n: int) -> Verdict:
     enough = n >= MIN_FAMILIES and df["min_accuracy"].iloc[0] >= 0.9
-    ours, low, high = numbers
     name = _LABELS[measure].split("\n(")[0].replace("\n", " ")
-    return Verdict(
+    return verdict_on(
+        df,
+        numbers,
+        lambda d: d > 0,
+        enough,
         id=f"B3.{measure}",
         experiment="semantics",
         claim=f"m clusters by meaning more than e: {name}, m minus e, paraphrases",
         published="m more than e (t-SNE maps, no number)",
-        ours=ours,
-        low=low,
-        high=high,
         n=n,
-        model=df["model"].iloc[0],
-        profile=df["profile"].iloc[0],
         criterion=f"difference above 0, whole interval over originals, mean over seeds; needs "
         f"{MIN_FAMILIES} originals solved to 0.9",
-        verdict=judge(low, high, lambda d: d > 0) if enough else "not tested at this scale",
     )

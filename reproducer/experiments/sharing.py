@@ -27,7 +27,7 @@ from reproducer.published import published
 from reproducer.recipes import recipe
 from reproducer.specs import FitSpec
 from reproducer.statistics import bootstrap_interval
-from reproducer.verdicts import Verdict, judge
+from reproducer.verdicts import Verdict, verdict_on
 
 ROLES = ("e", "m")
 ENOUGH_GROUP, ENOUGH_SEEDS = 16, 5
@@ -232,14 +232,14 @@ def _verdict(
     scale = differences is not None
     numbers = bootstrap_interval(differences) if scale else (None, None, None)
     scale = scale and size >= ENOUGH_GROUP and df["seed"].nunique() >= ENOUGH_SEEDS
-    return Verdict(
+    return verdict_on(
+        df,
+        numbers,
+        test,
+        scale,
         experiment="sharing",
-        **dict(zip(("ours", "low", "high"), numbers, strict=True)),
         n=df["text"].nunique(),
-        model=df["model"].iloc[0],
-        profile=df["profile"].iloc[0],
         criterion=f"paired difference over texts {holds}, whole interval; needs groups of "
         f"{ENOUGH_GROUP} or more texts and {ENOUGH_SEEDS} or more seeds",
-        verdict=judge(*numbers[1:], test) if scale else "not tested at this scale",
         **fields,
     )

@@ -32,7 +32,7 @@ from reproducer.recipes import recipe
 from reproducer.specs import FitSpec
 from reproducer.statistics import bootstrap_interval
 from reproducer.vectors import TOKENS, solved, stacked, with_vectors
-from reproducer.verdicts import Verdict, judge
+from reproducer.verdicts import Verdict, verdict_on
 
 Condition = Literal["matched", "free"]
 BASELINES = ("length only", "bag of words", "shuffled labels")
@@ -248,18 +248,15 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
 
 
 def _verdict(df: pd.DataFrame, values: np.ndarray | None, **fields) -> Verdict:
-    ours, low, high = (None, None, None) if values is None else bootstrap_interval(values)
-    return Verdict(
+    return verdict_on(
+        df,
+        (None, None, None) if values is None else bootstrap_interval(values),
+        lambda d: d > 0,
+        values is not None,
         experiment="syntax",
         published="t-SNE maps only; numbers left to later work",
-        ours=ours,
-        low=low,
-        high=high,
         n=0 if values is None else len(values),
-        model=df["model"].iloc[0],
-        profile=df["profile"].iloc[0],
         criterion="difference above 0, whole interval over sentences of one length, vocabulary "
         f"unseen in training; needs {MIN_TEXTS} sentences solved to 0.9",
-        verdict="not tested at this scale" if values is None else judge(low, high, lambda d: d > 0),
         **fields,
     )

@@ -20,7 +20,7 @@ from reproducer.profiles import ExperimentParams
 from reproducer.published import published
 from reproducer.speed import DecodingSpec
 from reproducer.statistics import bootstrap_interval
-from reproducer.verdicts import Verdict, judge
+from reproducer.verdicts import Verdict, verdict_on
 
 WAYS = ("one pass", "autoregressive")
 CODES = ("library", "fast")
@@ -217,22 +217,18 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
 
 def _faster(df: pd.DataFrame, code: str) -> Verdict:
     of_one = ratios(df).xs((code, 1), level=("code", "batch"))["ratio"]
-    ours, low, high = bootstrap_interval(of_one) if len(of_one) else (None, None, None)
+    numbers = bootstrap_interval(of_one) if len(of_one) else (None, None, None)
     side = "the library's generate" if code == "library" else "a cache of fixed size and graphs"
-    return Verdict(
+    return verdict_on(
+        df,
+        numbers,
+        lambda r: r > 100,
+        df["on_gpu"].all() and len(of_one) > 0,
         id=f"A5.{code}",
         experiment="throughput",
         claim="One pass reconstructs about two orders of magnitude faster: mean ratio of tokens a "
         f"second, against {side}",
         published=f"{PAPERS_RATIO} (mean over models)",
-        ours=ours,
-        low=low,
-        high=high,
         n=len(of_one),
-        model=", ".join(dict.fromkeys(df["model"])),
-        profile=df["profile"].iloc[0],
         criterion="mean ratio over models above 100, whole interval over models; needs a GPU",
-        verdict=judge(low, high, lambda r: r > 100)
-        if df["on_gpu"].all() and low is not None
-        else "not tested at this scale",
     )

@@ -23,7 +23,7 @@ from reproducer.specs import FitSpec, Spec
 from reproducer.speed import StepSpec
 from reproducer.statistics import bootstrap_interval
 from reproducer.store import Result
-from reproducer.verdicts import Verdict, judge
+from reproducer.verdicts import Verdict, verdict_on
 
 
 class Params(ExperimentParams):
@@ -228,22 +228,20 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
     both = df.assign(ratio=df["seconds"] / _paper(df)).dropna(subset="ratio")
     by_text = both.groupby("text")["ratio"].mean()
     enough = df["on_gpu"].all() and len(by_text) > 0
-    ours, low, high = bootstrap_interval(by_text) if len(by_text) else (None, None, None)
+    numbers = bootstrap_interval(by_text) if len(by_text) else (None, None, None)
     return [
-        Verdict(
+        verdict_on(
+            df,
+            numbers,
+            lambda r: r < 1.5,
+            enough,
             id="A6.seconds",
             experiment="training_time",
             claim="A fit takes seconds to minutes on a GPU: our seconds, one text at a time, ÷ the "
             "paper's for the same model and N",
             published="6 s (Pythia-160M, N = 32) to 261 s (Llama-3.2-3B, N = 512)",
-            ours=ours,
-            low=low,
-            high=high,
             n=len(by_text),
-            model=", ".join(dict.fromkeys(df["model"])),
-            profile=df["profile"].iloc[0],
             criterion="mean ratio below 1.5, whole interval over texts; needs fits of the paper's "
             "models on a GPU",
-            verdict=judge(low, high, lambda r: r < 1.5) if enough else "not tested at this scale",
         )
     ]
