@@ -22,6 +22,9 @@ from reproducer.errors import ReproducerError, did_you_mean
 from reproducer.model_zoo import MODELS, ModelEntry
 from reproducer.smollm2 import smollm2_folder
 
+# A bar for a second of loading would stand between the user's own output.
+transformers.utils.logging.disable_progress_bar()
+
 RANDOM_PREFIX = "random:"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
