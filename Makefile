@@ -45,7 +45,7 @@ book: $(READY) ## run the experiments of PROFILE (quick) and build the book from
 	$(BIN)/reproduce book --profile $(PROFILE)
 
 test: $(READY) ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadscope $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup $(TESTS)
 
 lint: $(READY) ## check the style of code and notebooks
 	$(BIN)/ruff check .

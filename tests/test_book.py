@@ -19,6 +19,9 @@ from reproducer.book import build_book, notebooks_in
 from reproducer.errors import ReproducerError
 from reproducer.paths import ROOT
 
+# One worker makes what the tests of this file share.
+pytestmark = pytest.mark.xdist_group("book")
+
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
 # The first is A1; the others have tables and figures of other kinds.

@@ -7,6 +7,9 @@ from reproducer.errors import ReproducerError
 from reproducer.experiments import capacity
 from reproducer.profiles import load_params
 
+# One worker makes what the tests of this file share.
+pytestmark = pytest.mark.xdist_group("experiment_capacity")
+
 
 @pytest.fixture(scope="module")
 def made_up():

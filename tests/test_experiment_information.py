@@ -10,6 +10,9 @@ from reproducer.profiles import load_params
 from reproducer.specs import Spec
 from reproducer.store import Result
 
+# One worker makes what the tests of this file share.
+pytestmark = pytest.mark.xdist_group("experiment_information")
+
 
 @pytest.fixture(scope="module")
 def made_up():

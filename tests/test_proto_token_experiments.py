@@ -19,6 +19,9 @@ from reproducer.experiments import (
 )
 from reproducer.profiles import load_params
 
+# One worker makes what the tests of this file share.
+pytestmark = pytest.mark.xdist_group("proto_token_experiments")
+
 NAMES = ("attention", "noise", "semantics", "syntax", "semantic_regularizers")
 FIGURES = ("figure", "heatmap_figure", "head_figure", "relational_figure")
 

@@ -11,6 +11,9 @@ from reproducer.recipes import Recipe
 from reproducer.store import Store
 from reproducer.trials import THRESHOLD, Setting, enough, longest, run_trials
 
+# One worker makes what the tests of this file share.
+pytestmark = pytest.mark.xdist_group("trials")
+
 RECIPE = Recipe(name="test", lr=0.1, max_steps=200)
 LENGTHS = (1, 2, 3, 5)
 
