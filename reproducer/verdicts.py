@@ -90,8 +90,10 @@ def ledger_table(verdicts: list[Verdict], criteria: bool = True) -> Styler:
     rows = pd.DataFrame([_shown(v) for v in verdicts], columns=list(_COLUMNS))
     if not criteria:
         rows = rows.drop(columns="criterion")
-    # The page colours a verdict by its class.
+    # The page colours a verdict by its class, and gives criteria room.
     marks = rows[["verdict"]].replace(" ", "-", regex=True)
+    if criteria:
+        marks["criterion"] = "criterion"
     styled = rows.style.hide(axis="index").set_table_attributes('class="dataframe ledger"')
     return styled.set_td_classes(marks)
 
