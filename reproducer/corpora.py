@@ -143,18 +143,23 @@ def _is_prose(block: str) -> bool:
     )
 
 
+def hub_rows(name: str, offline: str) -> Iterator[dict]:
+    """The rows of a hub data set; `offline` says in an error what works without the hub."""
+    import datasets
+
+    try:
+        rows = datasets.load_dataset(name, split="train")
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise ReproducerError(
+            f"cannot load data set {name!r} from the hub; {offline} without it: "
+            f"{(str(error).splitlines() or [''])[0]}"
+        ) from error
+    yield from rows
+
+
 def _hub(source: str) -> Callable[[], Iterator[tuple[str, str]]]:
     def load() -> Iterator[tuple[str, str]]:
-        import datasets
-
-        name = HUB_DATASETS[source]
-        try:
-            rows = datasets.load_dataset(name, split="train")
-        except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-            raise ReproducerError(
-                f"cannot load data set {name!r} ({source}) from the hub; the sources unseen, "
-                f"seen and random work without it: {(str(error).splitlines() or [''])[0]}"
-            ) from error
+        rows = hub_rows(HUB_DATASETS[source], "the sources unseen, seen and random work")
         for i, row in enumerate(rows):
             yield f"{source}-{i:05d}", row["text"]
 

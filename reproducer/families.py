@@ -14,6 +14,7 @@ from itertools import islice
 
 import torch
 
+from reproducer.corpora import hub_rows
 from reproducer.errors import ReproducerError, require_name
 from reproducer.paths import cache_dir, data_dir
 
@@ -53,16 +54,7 @@ def _shipped() -> Iterator[Family]:
 
 
 def _dolly() -> Iterator[Family]:
-    import datasets
-
-    try:
-        rows = datasets.load_dataset(DOLLY, split="train")
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise ReproducerError(
-            f"cannot load data set {DOLLY!r} from the hub; the source paraphrases works "
-            f"without it: {(str(error).splitlines() or [''])[0]}"
-        ) from error
-    for number, row in enumerate(rows):
+    for number, row in enumerate(hub_rows(DOLLY, "the source paraphrases works")):
         original = " ".join(row["response"].split())
         if len(original.split()) in DOLLY_WORDS:
             yield _paraphrased(f"dolly-{number:05d}", original)
