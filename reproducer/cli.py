@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 console = Console(highlight=False, markup=False)
 
-Profile = Annotated[str, typer.Option("--profile", help="smoke, quick, smollm2 or paper.")]
+Profile = Annotated[str, typer.Option("--profile", help="The name of a file in profiles/.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[EXPERIMENT]...")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from reproducer.errors import ReproducerError, did_you_mean, require_name
 from reproducer.paths import ROOT
 
-PROFILES = ("smoke", "quick", "smollm2", "paper")
+PROFILES = ("smoke", "quick", "smollm2", "smollm2-gpu", "paper")
 
 
 class ExperimentParams(BaseModel):
