@@ -6,7 +6,7 @@ import torch
 
 from reproducer.models import LanguageModel
 
-# Beyond this many rows the products run no faster on a CPU, and the caches overflow
+# For each worker (`reproducer.parallel`): beyond this many rows a product runs no faster on a CPU
 # (benchmarks/NOTES.md).
 CPU_INPUTS = 512
 # Enough rows to fill a large GPU; more would only lengthen the time between checks.
@@ -16,7 +16,7 @@ CUDA_INPUTS = 32768
 def batch_inputs(lm: LanguageModel) -> int:
     """Input positions per forward and backward pass on `lm`'s device."""
     if lm.device.type != "cuda":
-        return CPU_INPUTS
+        return CPU_INPUTS * torch.get_num_threads()
     free, _ = torch.cuda.mem_get_info(lm.device)
     return int(min(CUDA_INPUTS, max(1, 0.6 * free // bytes_per_input(lm))))
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from reproducer.adamw import adamw_step
 from reproducer.head import head_loss
+from reproducer.parallel import n_workers, part_sizes, run_parts
 from reproducer.penalties import AGREEMENT, TERMS
 from reproducer.problems import Problem
 from reproducer.recipes import Recipe
@@ -136,9 +138,8 @@ class Slots:
         """
         leaf = self.rows.detach().requires_grad_()
         table = self.table(leaf, self.step)
-        cut = table.detach().requires_grad_()
-        correct, nats = run_model(decoder, dtype, cut, self, chunk, train=True)
-        roots, seeds = [table], [cut.grad]
+        correct, nats, grad = run_model(decoder, dtype, table, self, chunk, train=True)
+        roots, seeds = [table], [grad]
         agreement = torch.zeros_like(self.best_nats)
         if (penalty := self.like.penalty) is not None:
             e = leaf[:, : self.teacher.shape[1]]
@@ -177,26 +178,43 @@ def run_model(
     slots: Slots,
     chunk: int,
     train: bool,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Feed every sequence of `slots` from `table` (n, n_table, d) through the model.
 
-    With `train`, the gradient of the summed loss is accumulated in `table.grad`.
-
     Returns:
-        correct (n, n_sequences, n_tokens) bool and nats of the same shape, float32.
+        correct (n, n_sequences, n_tokens) bool and nats of the same shape, float32; with `train`,
+        also the gradient of the sequences' summed loss in `table`.
     """
     n, n_table, d = table.shape
-    n_tokens, offset = slots.targets.shape[2], slots.like.offset
     first = torch.arange(n, device=table.device).view(-1, 1, 1) * n_table
     index = (slots.index + first).flatten(0, 1)  # (sequences, n_inputs) into all rows
-    targets = slots.targets.flatten(0, 1)
-    parts = []
-    for ids, wanted in zip(index.split(chunk), targets.split(chunk), strict=True):
-        x = table.flatten(0, 1).index_select(0, ids.flatten()).view(*ids.shape, d).to(dtype)
-        hidden = decoder(x)[:, offset : offset + n_tokens].reshape(-1, d)
-        nats, predicted = head_loss(hidden, decoder.head, decoder.head_bias, wanted.flatten())
+    x = table.detach().flatten(0, 1).index_select(0, index.flatten()).to(dtype)
+    workers = n_workers(table.device, index.numel())
+    sizes = part_sizes(len(index), chunk, workers)
+    read = partial(_read_part, decoder, slots.like.offset, train)
+    inputs = x.view(*index.shape, d).split(sizes)
+    targets = slots.targets.flatten(0, 1).split(sizes)
+    done = run_parts(read, list(zip(inputs, targets, strict=True)), workers)
+    correct, nats, grads = zip(*done, strict=True)
+    correct, nats = (torch.cat(parts).view(slots.targets.shape) for parts in (correct, nats))
+    if not train:
+        return correct, nats, None
+    grad = torch.cat(grads).to(table.dtype).view(-1, d)
+    flat = torch.zeros_like(table).view(-1, d).index_add_(0, index.flatten(), grad)
+    return correct, nats, flat.view(table.shape)
+
+
+def _read_part(
+    decoder: nn.Module, offset: int, train: bool, part: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Correctness, loss and, with `train`, the gradient of the inputs of some sequences."""
+    x, targets = part
+    n_tokens = targets.shape[1]
+    with torch.set_grad_enabled(train):  # a thread's own setting, which a worker does not inherit
+        x = x.detach().requires_grad_(train)
+        hidden = decoder(x)[:, offset : offset + n_tokens].reshape(-1, x.shape[-1])
+        nats, predicted = head_loss(hidden, decoder.head, decoder.head_bias, targets.flatten())
         if train:
             (nats.sum() / n_tokens).backward()
-        parts.append(((predicted == wanted.flatten()), nats.detach()))
-    correct, nats = (torch.cat(p).view(slots.targets.shape) for p in zip(*parts, strict=True))
-    return correct, nats
+    correct = predicted == targets.flatten()
+    return correct.view(targets.shape), nats.detach().view(targets.shape), x.grad

@@ -205,4 +205,6 @@ class _Run:
 def measure(lm: LanguageModel, slots: Slots, chunk: int) -> tuple[Tensor, Tensor]:
     """Correctness and loss of the best states in float32, (n, n_sequences, n_tokens) each."""
     table = slots.table(slots.best_rows, slots.step - 1)
-    return run_model(lm.decoder(torch.float32), torch.float32, table, slots, chunk, train=False)
+    decoder = lm.decoder(torch.float32)
+    correct, nats, _ = run_model(decoder, torch.float32, table, slots, chunk, train=False)
+    return correct, nats
