@@ -1,5 +1,5 @@
 # Needs Python 3.11 or newer, make and a package registry; everything else comes from there.
-PROFILE ?= quick
+PROFILE ?= smollm2
 VENV    ?= .venv
 PYTHON  ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -41,7 +41,7 @@ $(READY): requirements.lock pyproject.toml
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@rm $(PARTIAL) && touch $@
 
-book: $(READY) ## run the experiments of PROFILE (quick) and build the book from them
+book: $(READY) ## build the book; PROFILE=quick computes in place of showing shipped results
 	$(BIN)/reproduce book --profile $(PROFILE)
 
 test: $(READY) ## run the tests

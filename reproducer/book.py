@@ -21,10 +21,12 @@ from papermill.exceptions import PapermillExecutionError
 
 from reproducer.errors import ReproducerError, require_name
 from reproducer.paths import ROOT
-from reproducer.profiles import PROFILES
+from reproducer.profiles import PROFILES, SHIPPED
 
 LANDING = "index"
 EXECUTED = "executed/"
+# Cells that put the shipped results beside those of another profile.
+ASIDE = "shipped-aside"
 # A kernel's own remarks on transport and shutdown are no news to someone who waits for results.
 KERNEL_SETTINGS = "c = get_config()\nc.IPKernelApp.log_level = 'CRITICAL'\n"
 MATHJAX = "sphinx-mathjax-offline"
@@ -144,16 +146,23 @@ def _run_notebook(name: str, profile: str, executed: Path, count: str) -> None:
             f"notebook {name} was stopped, by an interrupt or for lack of memory; what it had "
             "solved is stored, and the next run goes on from there"
         ) from error
-    _show_injected_as_parameters(output)
+    _tidy(output, profile)
     print(f"{count} {name}: {time.monotonic() - begin:.0f} s", flush=True)
 
 
-def _show_injected_as_parameters(path: Path) -> None:
-    """Give papermill's injected cell the tags of the cell that it overrides (`hide-input` …)."""
+def _tidy(path: Path, profile: str) -> None:
+    """Prepare an executed notebook for the book.
+
+    Papermill's injected cell gets the tags of the cell that it overrides (`hide-input` …); on the
+    page of the shipped results nothing stands beside them.
+    """
     notebook = nbformat.read(path, as_version=4)
     tagged = {tag: cell for cell in notebook.cells for tag in cell.metadata.get("tags", ())}
     shown_as = [tag for tag in tagged["parameters"].metadata.tags if tag != "parameters"]
     tagged["injected-parameters"].metadata.tags += shown_as
+    if profile == SHIPPED:
+        cells = notebook.cells
+        notebook.cells = [cell for cell in cells if ASIDE not in cell.metadata.get("tags", ())]
     nbformat.write(notebook, path)
 
 

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from reproducer.errors import ReproducerError
+from reproducer.profiles import SHIPPED
 
 app = typer.Typer(
     help="Fit proto-tokens, run the experiments of two papers, build the book.",
@@ -34,7 +35,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command()
 def run(
     experiments: Names = None,
-    profile: Profile = "quick",
+    profile: Profile = SHIPPED,
     param: Annotated[
         list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE, overrides the profile.")
     ] = None,
@@ -53,7 +54,7 @@ def run(
 
 
 @app.command()
-def book(experiments: Names = None, profile: Profile = "quick") -> None:
+def book(experiments: Names = None, profile: Profile = SHIPPED) -> None:
     """Execute the notebooks under a profile and build the book."""
     from reproducer.book import build_book
 
@@ -61,7 +62,7 @@ def book(experiments: Names = None, profile: Profile = "quick") -> None:
 
 
 @app.command()
-def status(profile: Profile = "quick", as_json: AsJson = False) -> None:
+def status(profile: Profile = SHIPPED, as_json: AsJson = False) -> None:
     """Show how many specs of each experiment the store holds and how many are missing."""
     from reproducer.status import experiment_status
 
@@ -76,7 +77,7 @@ def status(profile: Profile = "quick", as_json: AsJson = False) -> None:
 
 
 @app.command()
-def claims(profile: Profile = "quick", as_json: AsJson = False) -> None:
+def claims(profile: Profile = SHIPPED, as_json: AsJson = False) -> None:
     """Print the ledger of claims that the stored results allow."""
     from reproducer.verdicts import ledger
 
@@ -95,7 +96,7 @@ def claims(profile: Profile = "quick", as_json: AsJson = False) -> None:
 
 
 @app.command()
-def pack(experiments: Names = None, profile: Profile = "smollm2") -> None:
+def pack(experiments: Names = None, profile: Profile = SHIPPED) -> None:
     """Pack the stored results of experiments into data/results/, to be shipped."""
     from reproducer.compute import stored
     from reproducer.experiments import EXPERIMENTS, experiment

@@ -11,8 +11,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def data_dir() -> Path:
-    """What the repository ships: texts, published numbers, results computed at scale."""
+    """What the repository ships: texts, published numbers, warm starts, results."""
     return ROOT / "data"
+
+
+def shipped_dir() -> Path:
+    """The folder of shipped results: ``$REPRODUCER_SHIPPED``, else ``data/results/``."""
+    return Path(os.environ.get("REPRODUCER_SHIPPED") or data_dir() / "results").expanduser()
 
 
 def store_dir() -> Path:

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from reproducer.errors import ReproducerError, did_you_mean, require_name
 from reproducer.paths import ROOT
 
+# Whose results come with the repository, in data/results/.
+SHIPPED = "smollm2"
 PROFILES = ("smoke", "quick", "smollm2", "smollm2-gpu", "paper")
 
 
@@ -23,7 +25,7 @@ class ExperimentParams(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    profile: str = "quick"
+    profile: str = SHIPPED
     model: str = "smollm2-135m"
     source: str = "unseen"
     n_texts: int = Field(4, ge=1)

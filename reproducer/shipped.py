@@ -16,7 +16,7 @@ import safetensors
 import safetensors.torch
 
 from reproducer.errors import ReproducerError
-from reproducer.paths import data_dir
+from reproducer.paths import shipped_dir
 from reproducer.store import Result
 
 COLUMNS = ("spec", "metrics", "provenance")
@@ -59,14 +59,14 @@ class Shipped:
 @cache
 def shipped(folder: Path | None = None) -> Shipped:
     """The repository's own packs, read once."""
-    return Shipped(folder or data_dir() / "results")
+    return Shipped(folder or shipped_dir())
 
 
 def pack(results: list[Result], name: str, folder: Path | None = None) -> Path:
     """Write results as the pack `name`, replacing it; returns the parquet file's path."""
     if not results:
         raise ReproducerError(f"expected results to pack as {name!r}, got none")
-    folder = folder or data_dir() / "results"
+    folder = folder or shipped_dir()
     folder.mkdir(parents=True, exist_ok=True)
     rows = [
         {"key": r.key, **{c: json.dumps(getattr(r, c), sort_keys=True) for c in COLUMNS}}

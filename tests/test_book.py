@@ -18,6 +18,7 @@ from reproducer import book as book_module
 from reproducer.book import build_book, notebooks_in
 from reproducer.errors import ReproducerError
 from reproducer.paths import ROOT
+from reproducer.profiles import SHIPPED
 
 # One worker makes what the tests of this file share.
 pytestmark = pytest.mark.xdist_group("book")
@@ -51,7 +52,7 @@ class TestNotebook:
         cells = nbformat.read(path, as_version=4).cells
         tagged = [cell for cell in cells if "parameters" in cell.metadata.get("tags", ())]
         assert len(tagged) == 1
-        assert tagged[0].source.startswith('profile = "quick"')
+        assert tagged[0].source.startswith(f'profile = "{SHIPPED}"')
 
     def test_is_thin(self, path: Path):
         for cell in nbformat.read(path, as_version=4).cells:

@@ -8,6 +8,7 @@ import pytest
 
 from reproducer.experiments import EXPERIMENTS, experiment
 from reproducer.paths import ROOT
+from reproducer.profiles import SHIPPED
 
 NOTEBOOKS = sorted(p.stem for p in (ROOT / "notebooks").glob("*.ipynb"))
 
@@ -49,5 +50,5 @@ def test_parameters_are_the_experiment_s(name):
     exec(cell.source, values)
     values.pop("__builtins__")
     assert set(values) == set(experiment(name).Params.model_fields)
-    assert values.pop("profile") == "quick"
+    assert values.pop("profile") == SHIPPED
     assert set(values.values()) == {None}

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
+from pydantic import BaseModel
 
 from reproducer.compute import compute, stored
 from reproducer.models import LanguageModel
-from reproducer.profiles import ExperimentParams
+from reproducer.profiles import ExperimentParams, load_params
 from reproducer.specs import Spec
 from reproducer.store import Result
 
+# What a run is on, not how much of it there is: pages name these in their own words.
+SUBJECTS = {"profile", "model", "models", "source", "sources", "controls"}
 PROVENANCE_COLUMNS = ("dtype", "device", "commit", "date")
 
 
@@ -67,6 +70,31 @@ def scale_note(frame: pd.DataFrame) -> str:
         f"at most {frame['n_tokens'].max()} tokens and {frame['max_steps'].max()} steps of the "
         f"recipe {', '.join(sorted(frame['recipe'].unique()))}."
     )
+
+
+def cut_note(params: ExperimentParams) -> str:
+    """One line for a page: in what a run differs from the papers' protocol."""
+    name = type(params).__module__.rsplit(".", 1)[-1]
+    cuts = _differences(params, load_params(name, "paper"))
+    return f"Against the papers' protocol: {'; '.join(cuts)}." if cuts else "The papers' protocol."
+
+
+def _differences(ours: BaseModel, theirs: BaseModel, prefix: str = "") -> list[str]:
+    found = []
+    for name in type(ours).model_fields.keys() - SUBJECTS:
+        a, b = getattr(ours, name), getattr(theirs, name)
+        if isinstance(a, BaseModel):
+            found += _differences(a, b, f"{name}.")
+        elif a != b:
+            found.append(f"{prefix}{name} {_short(a)} instead of {_short(b)}")
+    return sorted(found)
+
+
+def _short(value: object) -> str:
+    if not isinstance(value, tuple):
+        return str(value)
+    shown = value if len(value) <= 4 else (*value[:2], "…", value[-1])
+    return ", ".join(map(str, shown))
 
 
 def tested(model: str) -> bool:

@@ -6,10 +6,10 @@ import pandas as pd
 
 from reproducer.experiments import experiment
 from reproducer.experiments.common import tested
-from reproducer.profiles import ExperimentParams, load_params
+from reproducer.profiles import SHIPPED, ExperimentParams, load_params
 
 
-def larger(name: str, shown: ExperimentParams, profile: str = "smollm2") -> pd.DataFrame:
+def larger(name: str, shown: ExperimentParams, profile: str = SHIPPED) -> pd.DataFrame:
     """The stored results of experiment `name` under `profile`; nothing is computed.
 
     Empty where none is stored, where the page shows that profile anyway, and for `tiny`, which
