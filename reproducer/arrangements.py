@@ -1,9 +1,9 @@
 """Arrangements: in which order the proto-tokens `e` and `m` enter the model.
 
 An arrangement is a pattern of roles and an offset, the number of leading inputs that
-predict nothing. The five of Mezentsev & Oseledets (Table 1) are below; adding a sixth is
-one line of `ARRANGEMENTS`. The captions of that table contradict its copy counts, and we go
-by the counts: `[e] [m]x(N-1)` has N inputs, so `e` predicts the first token, while
+predict nothing. The five of Mezentsev & Oseledets (Table 1) are below, and one of our own;
+another is one line of `ARRANGEMENTS`. The captions of that table contradict its copy counts,
+and we go by the counts: `[e] [m]x(N-1)` has N inputs, so `e` predicts the first token, while
 `[e] [m]xN` has N+1 inputs, so `e` predicts nothing.
 """
 
@@ -47,6 +47,8 @@ ARRANGEMENTS: dict[str, Arrangement] = {
         Arrangement("[e m]x(N/2)", lambda n: ("em" * n)[:n]),
         Arrangement("[e] [m]xN", lambda n: "e" + "m" * n, offset=1),
         Arrangement("[e] [m]x(N-1)", lambda n: "e" + "m" * (n - 1)),
+        # Not in the papers: the first position, an attention sink, is left to an `m`.
+        Arrangement("[m] [e] [m]xN", lambda n: "me" + "m" * n, offset=2),
     )
 }
 

@@ -17,6 +17,7 @@ OBVIOUS = {
     "[e m]x(N/2)": lambda i, n: "e" if i % 2 == 0 else "m",
     "[e] [m]xN": lambda i, n: "e" if i == 0 else "m",
     "[e] [m]x(N-1)": lambda i, n: "e" if i == 0 else "m",
+    "[m] [e] [m]xN": lambda i, n: "e" if i == 1 else "m",
 }
 
 
@@ -29,9 +30,11 @@ def test_roles_are_as_named(name, n_tokens):
 
 
 @given(LENGTHS)
-def test_only_the_extra_input_predicts_nothing(n_tokens):
+def test_only_extra_inputs_predict_nothing(n_tokens):
     extra = {name: a.n_inputs(n_tokens) - n_tokens for name, a in ARRANGEMENTS.items()}
-    assert extra == {name: int(name == "[e] [m]xN") for name in ARRANGEMENTS}
+    known = {"[e] [m]xN": 1, "[m] [e] [m]xN": 2}
+    assert extra == {name: known.get(name, 0) for name in ARRANGEMENTS}
+    assert extra == {name: pattern.offset for name, pattern in ARRANGEMENTS.items()}
 
 
 def test_first_predicting_input_is_that_of_table_1():

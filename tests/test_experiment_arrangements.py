@@ -38,6 +38,8 @@ def test_verdicts_when_the_papers_are_right():
     assert verdicts["A1.one-token"].verdict == "reproduced"
     assert verdicts["A1.one-token"].ours == pytest.approx(0.75)
     assert verdicts["A1.best"].verdict == "reproduced" and verdicts["A1.best"].ours == 0
+    assert verdicts["A1.m-in-front"].verdict == "not reproduced"
+    assert verdicts["A1.m-in-front"].ours == pytest.approx(-0.75)
     assert all(v.n == 6 and v.model == "smollm2-135m" for v in verdicts.values())
 
 
@@ -49,6 +51,20 @@ def test_verdicts_when_the_papers_are_wrong():
     assert verdicts["A1.one-token"].verdict == "not reproduced"
     assert verdicts["A1.best"].verdict == "not reproduced"
     assert verdicts["A1.best"].ours == pytest.approx(-0.4)
+    assert verdicts["A1.m-in-front"].ours == 0
+
+
+def test_our_own_arrangement_is_no_rival_of_the_papers_choice_but_of_the_one_without():
+    def ours_is_best(name, n, text):
+        return {"[m] [e] [m]xN": 1.0, "[e] [m]xN": 0.7}.get(name, 0.7 if "N-1" in name else 0.1)
+
+    verdicts = {v.id: v for v in experiment.claims(frame(ours_is_best))}
+    assert verdicts["A1.best"].ours == 0 and verdicts["A1.best"].verdict == "reproduced"
+    assert verdicts["A1.m-in-front"].ours == pytest.approx(0.3)
+    assert verdicts["A1.m-in-front"].verdict == "reproduced"
+    without = frame(ours_is_best)
+    without = without[without["arrangement"] != "[m] [e] [m]xN"]
+    assert experiment.claims(without)[-1].verdict == "not tested at this scale"
 
 
 def test_an_interval_across_the_criterion_is_partly():
@@ -86,7 +102,7 @@ def test_figures_draw_every_arrangement():
     (axis,) = experiment.figure(df).axes
     assert [line.get_label() for line in axis.get_lines()] == list(ARRANGEMENTS)
     (axis,) = experiment.position_figure(df).axes
-    assert len(axis.get_lines()) == 2
+    assert len(axis.get_lines()) == 3
 
 
 def test_collect_computes_once_and_reads_afterwards():

@@ -5,6 +5,7 @@ import pytest
 from reproducer import profiles
 from reproducer.errors import ReproducerError
 from reproducer.experiments import EXPERIMENTS
+from reproducer.experiments.common import cut_note
 from reproducer.profiles import PROFILES, load_params
 
 
@@ -36,3 +37,13 @@ def test_unknown_keys_in_a_profile_fail(monkeypatch):
     monkeypatch.setattr(profiles, "profile_overrides", lambda profile: fields)
     with pytest.raises(ReproducerError, match="did you mean 'n_texts'"):
         load_params("arrangements", "smoke")
+
+
+def test_a_page_says_what_was_cut():
+    note = cut_note(load_params("semantic_regularizers", "paper", n_texts=3, lengths=(8,)))
+    assert "n_texts 3 instead of 50" in note and "lengths 8 instead of 8, 16, 32, 64" in note
+    assert "weights" not in note
+    relation = {"weights": (0, 10)}
+    note = cut_note(load_params("semantic_regularizers", "paper", relation=relation))
+    assert "relation.weights 0.0, 10.0 instead of 0.0, 1.0, 10.0" in note
+    assert cut_note(load_params("noise", "paper")) == "The papers' protocol."
