@@ -17,9 +17,10 @@ from typing import Any
 
 import torch
 
+from reproducer.arrangements import arrangement
 from reproducer.corpora import Text
 from reproducer.errors import ReproducerError
-from reproducer.memory import batch_inputs
+from reproducer.memory import batch_inputs, batch_problems
 from reproducer.models import LanguageModel
 from reproducer.paths import ROOT
 from reproducer.peak import PeakMemory, matmul_flops_per_input, matmul_peak_flops
@@ -93,7 +94,8 @@ def _row(lm: LanguageModel, n_tokens: int, repeats: int, peak: float) -> dict[st
 
 def _specs(lm: LanguageModel, n_tokens: int) -> list[FitSpec]:
     """As many texts as fill a batch. What a token is does not matter for time: random ids."""
-    n_texts = max(1, batch_inputs(lm) // (n_tokens + 1))
+    n_inputs = arrangement(lm.default_arrangement).n_inputs(n_tokens)
+    n_texts = batch_problems(n_inputs, batch_inputs(lm), lm.device)
     draw = torch.Generator().manual_seed(0)
     ids = torch.randint(0, lm.vocab_size, (n_texts, n_tokens), generator=draw).tolist()
     return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from reproducer.models import LanguageModel
+from reproducer.parallel import n_workers
 
 # For each worker (`reproducer.parallel`): beyond this many rows a product runs no faster on a CPU
 # (benchmarks/NOTES.md).
@@ -19,6 +20,13 @@ def batch_inputs(lm: LanguageModel) -> int:
         return CPU_INPUTS * torch.get_num_threads()
     free, _ = torch.cuda.mem_get_info(lm.device)
     return int(min(CUDA_INPUTS, max(1, 0.6 * free // bytes_per_input(lm))))
+
+
+def batch_problems(n_inputs: int, max_inputs: int, device: torch.device) -> int:
+    """How many problems of `n_inputs` input positions share a batch, alike for all workers."""
+    fitting = max(1, max_inputs // n_inputs)
+    workers = n_workers(device, fitting * n_inputs)
+    return fitting - fitting % workers if fitting > workers else fitting
 
 
 def bytes_per_input(lm: LanguageModel) -> int:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from reproducer.errors import ReproducerError
 from reproducer.graphs import stepper
-from reproducer.memory import batch_inputs
+from reproducer.memory import batch_inputs, batch_problems
 from reproducer.models import LanguageModel
 from reproducer.problems import Problem
 from reproducer.recipes import CHECK_EVERY, Recipe
@@ -91,7 +91,7 @@ class _Run:
     ) -> None:
         self.lm, self.queue = lm, deque(bucket)
         like = bucket[0][1]
-        n_slots = max(1, min(len(bucket), max_inputs // like.n_inputs))
+        n_slots = min(len(bucket), batch_problems(like.n_inputs, max_inputs, lm.device))
         self.slots = Slots.empty(n_slots, like, recipe, lm.device, trace)
         self.chunk = max(1, max_inputs // like.index.shape[1])  # sequences per forward pass
         self.owner: list[int | None] = [None] * n_slots

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from reproducer import slots as slots_module
 from reproducer.corpora import load_texts
+from reproducer.memory import batch_problems
 from reproducer.parallel import MIN_INPUTS, n_workers, part_sizes, run_parts
 from reproducer.specs import FitSpec
 from tests.test_solver import RECIPE, solve_all
@@ -26,6 +27,15 @@ def test_a_small_batch_and_a_gpu_are_not_split(monkeypatch):
     assert n_workers(torch.device("cpu"), 4 * MIN_INPUTS) == 4
     assert n_workers(torch.device("cpu"), 4 * MIN_INPUTS - 1) == 1
     assert n_workers(torch.device("cuda"), 10**6) == 1
+
+
+def test_a_batch_is_alike_for_all_workers(monkeypatch):
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert batch_problems(257, 1024, cpu) == 2
+    assert batch_problems(17, 1024, cpu) == 60
+    assert batch_problems(257, 512, cpu) == 1 and batch_problems(2000, 1024, cpu) == 1
+    assert batch_problems(5, 15, cpu) == 3  # too small to be split
 
 
 def test_each_worker_has_one_thread_and_the_caller_keeps_its_own():
