@@ -32,11 +32,11 @@ def complaint(capsys, monkeypatch, *arguments):
 def test_run_status_and_claims(tmp_path):
     before = json.loads(call("status", "--profile", "smoke", "--json"))
     first = next(row for row in before if row["experiment"] == "arrangements")
-    assert first["stored"] == 0 and len(first["missing"]) == first["specs"] == 36
+    assert first["stored"] == 0 and len(first["missing"]) == first["specs"] == 37
     assert "arrangements: 36 rows" in call("run", "arrangements", "--profile", "smoke")
     after = json.loads(call("status", "--profile", "smoke", "--json"))
     first = next(row for row in after if row["experiment"] == "arrangements")
-    assert first["stored"] == 36 and first["missing"] == []
+    assert first["stored"] == 37 and first["missing"] == []
     assert "arrangements" in call("status", "--profile", "smoke")
     # Random weights never produce a verdict.
     assert json.loads(call("claims", "--profile", "smoke", "--json")) == []

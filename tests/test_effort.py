@@ -10,7 +10,7 @@ from reproducer.peak import matmul_flops_per_input
 
 def test_counts_what_is_stored_and_computes_nothing(tiny):
     assert effort("smoke").empty
-    results = compute(arrangements.specs(load_params("arrangements", "smoke")), progress=False)
+    results = compute(arrangements.fits(load_params("arrangements", "smoke")), progress=False)
     row = effort("smoke").set_index("experiment").loc["arrangements"]
     assert row["fits"] == row["texts"] == len(results) == 36
     solved = sum(result.metrics["solved"] for result in results)

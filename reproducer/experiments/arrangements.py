@@ -17,11 +17,13 @@ from reproducer.arrangements import ARRANGEMENTS, arrangement
 from reproducer.compute import cached_lm
 from reproducer.corpora import load_texts
 from reproducer.experiments.common import fit_frame, results_of, tested
+from reproducer.first_position import PositionSpec
 from reproducer.profiles import ExperimentParams
 from reproducer.published import published
 from reproducer.recipes import recipe
-from reproducer.specs import FitSpec
+from reproducer.specs import FitSpec, Spec
 from reproducer.statistics import bootstrap_interval
+from reproducer.store import Result
 from reproducer.verdicts import Verdict, verdict_on
 
 PAPERS_CHOICE = "[e] [m]x(N-1)"
@@ -36,7 +38,12 @@ class Params(ExperimentParams):
     arrangements: tuple[str, ...] = tuple(ARRANGEMENTS)
 
 
-def specs(params: Params) -> list[FitSpec]:
+def specs(params: Params) -> list[Spec]:
+    """The fits, and how much of its input each position of the model holds."""
+    return [*fits(params), PositionSpec(model=params.model)]
+
+
+def fits(params: Params) -> list[FitSpec]:
     """One fit for each arrangement, length and text."""
     patterns = [arrangement(name).name for name in params.arrangements]
     lm = cached_lm(params.model)
@@ -57,7 +64,14 @@ def specs(params: Params) -> list[FitSpec]:
 
 def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
     """One row a fit; see `reproducer.experiments.common.fit_frame`."""
-    return fit_frame(results_of(specs(params), compute_missing), params)
+    results = results_of(specs(params), compute_missing)
+    return fit_frame([r for r in results if r.spec["kind"] == "fit"], params)
+
+
+def first_position(params: Params) -> Result:
+    """What the positions of the model hold; see `reproducer.first_position`."""
+    (result,) = results_of([PositionSpec(model=params.model)], compute_missing=True)
+    return result
 
 
 def table(df: pd.DataFrame) -> pd.DataFrame:
