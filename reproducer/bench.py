@@ -58,7 +58,9 @@ def bench(lm: LanguageModel, lengths: tuple[int, ...] = LENGTHS, repeats: int = 
 
 
 def _row(lm: LanguageModel, n_tokens: int, repeats: int, peak: float) -> dict[str, Any]:
-    specs = _specs(lm, n_tokens)
+    n_inputs = arrangement(lm.default_arrangement).n_inputs(n_tokens)
+    # As many texts as fill a batch.
+    specs = bench_specs(lm, n_tokens, batch_problems(n_inputs, batch_inputs(lm), lm.device))
     first = specs[0].problem(lm)
     obvious = _obvious_module()
 
@@ -92,10 +94,8 @@ def _row(lm: LanguageModel, n_tokens: int, repeats: int, peak: float) -> dict[st
     }
 
 
-def _specs(lm: LanguageModel, n_tokens: int) -> list[FitSpec]:
-    """As many texts as fill a batch. What a token is does not matter for time: random ids."""
-    n_inputs = arrangement(lm.default_arrangement).n_inputs(n_tokens)
-    n_texts = batch_problems(n_inputs, batch_inputs(lm), lm.device)
+def bench_specs(lm: LanguageModel, n_tokens: int, n_texts: int) -> list[FitSpec]:
+    """Fits of `n_texts` texts. What a token is does not matter for time: random ids."""
     draw = torch.Generator().manual_seed(0)
     ids = torch.randint(0, lm.vocab_size, (n_texts, n_tokens), generator=draw).tolist()
     return [
