@@ -67,6 +67,16 @@ def test_our_own_arrangement_is_no_rival_of_the_papers_choice_but_of_the_one_wit
     assert experiment.claims(without)[-1].verdict == "not tested at this scale"
 
 
+def test_arrangements_are_compared_where_both_were_fitted():
+    def worse_with_length(name, n, text):
+        return 1 / n
+
+    df = frame(worse_with_length)
+    partial = df[(df["arrangement"] != "[m] [e] [m]xN") | (df["n_tokens"] == 4)]
+    verdict = experiment.claims(partial)[-1]
+    assert verdict.id == "A1.m-in-front" and verdict.ours == 0
+
+
 def test_an_interval_across_the_criterion_is_partly():
     def mixed(name, n, text):
         if name == "[e] [m]x(N-1)":

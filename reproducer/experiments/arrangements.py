@@ -166,13 +166,14 @@ def _one_token_fails(df: pd.DataFrame) -> Verdict:
 
 
 def _papers_choice_is_best(df: pd.DataFrame) -> Verdict:
-    by_text = _over_lengths(df)
-    rivals = by_text.drop(columns=[PAPERS_CHOICE, OURS], errors="ignore")
-    scale = PAPERS_CHOICE in by_text and not rivals.empty
-    best = rivals.mean().idxmax() if scale else "any other"
+    wide = _from_four_tokens(df)
+    rivals = wide.drop(columns=[PAPERS_CHOICE, OURS], errors="ignore")
+    best = "any other" if rivals.empty else rivals.mean().idxmax()
+    gaps = _gaps(wide, PAPERS_CHOICE, best)
+    scale = len(gaps) > 0
     return verdict_on(
         df,
-        bootstrap_interval(by_text[PAPERS_CHOICE] - rivals[best]) if scale else (None, None, None),
+        bootstrap_interval(gaps) if scale else (None, None, None),
         lambda difference: difference > -0.02,
         scale,
         experiment="arrangements",
@@ -187,11 +188,11 @@ def _papers_choice_is_best(df: pd.DataFrame) -> Verdict:
 
 
 def _m_in_front_helps(df: pd.DataFrame) -> Verdict:
-    by_text = _over_lengths(df)
-    scale = {OURS, WITHOUT} <= set(by_text.columns)
+    gaps = _gaps(_from_four_tokens(df), OURS, WITHOUT)
+    scale = len(gaps) > 0
     return verdict_on(
         df,
-        bootstrap_interval(by_text[OURS] - by_text[WITHOUT]) if scale else (None, None, None),
+        bootstrap_interval(gaps) if scale else (None, None, None),
         lambda difference: difference > 0.02,
         scale,
         experiment="arrangements",
@@ -204,7 +205,14 @@ def _m_in_front_helps(df: pd.DataFrame) -> Verdict:
     )
 
 
-def _over_lengths(df: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy of each text (row) under each arrangement (column), mean over N of 4 or more."""
+def _from_four_tokens(df: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy of each text and N of 4 or more (row) under each arrangement (column)."""
     longer = df[df["n_tokens"] >= 4]
-    return longer.pivot_table(index="text", columns="arrangement", values="accuracy")
+    return longer.pivot_table(index=["text", "n_tokens"], columns="arrangement", values="accuracy")
+
+
+def _gaps(wide: pd.DataFrame, one: str, other: str) -> pd.Series:
+    """Accuracy of one arrangement minus the other, mean over the N where both are, by text."""
+    if not {one, other} <= set(wide.columns):
+        return pd.Series(dtype=float)
+    return (wide[one] - wide[other]).dropna().groupby("text").mean()
