@@ -1,8 +1,8 @@
 """How much a position's hidden state depends on what is fed there.
 
 Many language models park attention at the first position, whose state then grows huge and says
-nothing of its input. Where that is so, a proto-token at the first position cannot be told from any
-other (experiment A1). Not in the papers.
+little of its input. Where that is so, a proto-token at the first position can hardly be told
+from another (experiment A1). Not in the papers.
 """
 
 from __future__ import annotations
