@@ -5,6 +5,7 @@ A verdict is computed from results, never typed. The ledger is all verdicts of a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -56,9 +57,11 @@ def verdict_on(
 ) -> Verdict:
     """The verdict that (ours, low, high) allow, for the models and the profile of `df`.
 
-    `holds` is the criterion on a value; without `enough` data nothing is judged.
+    `holds` is the criterion on a value; without `enough` data, or without a number, nothing is
+    judged.
     """
-    ours, low, high = numbers
+    ours, low, high = (None if n is None or math.isnan(n) else n for n in numbers)
+    enough = enough and None not in (ours, low, high)
     return Verdict(
         ours=ours,
         low=low,

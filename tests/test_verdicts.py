@@ -1,9 +1,10 @@
 """Verdicts: what follows from an interval, and how they are shown."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from reproducer.verdicts import Verdict, judge, ledger, ledger_table
+from reproducer.verdicts import Verdict, judge, ledger, ledger_table, verdict_on
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,14 @@ def test_judge_asks_both_ends(low, high, expected):
 
 def test_judge_counts_the_ends_of_numpy_numbers_too():
     assert judge(np.float64(0.6), np.float64(0.9), lambda value: value > 0.5) == "reproduced"
+
+
+@pytest.mark.parametrize("numbers", [(float("nan"),) * 3, (None,) * 3])
+def test_without_a_number_nothing_is_judged(numbers):
+    df = pd.DataFrame({"model": ["m"], "profile": ["quick"]})
+    fields = {"id": "x", "experiment": "x", "claim": "c", "published": "p", "criterion": "k"}
+    verdict = verdict_on(df, numbers, lambda value: value > 0, True, n=1, **fields)
+    assert verdict.verdict == "not tested at this scale" and verdict.ours is None
 
 
 def test_ledger_table_shows_missing_numbers_as_dashes_and_marks_verdicts():
