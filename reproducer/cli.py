@@ -106,7 +106,9 @@ def pack(experiments: Names = None, profile: Profile = SHIPPED) -> None:
     for name in experiments or EXPERIMENTS:
         found = stored(experiment(name).specs(load_params(name, profile)))
         if found or experiments:
-            console.print(f"{name}: {len(found)} results in {write_pack(found, name)}")
+            # Packs of other profiles stand beside those of the shipped one.
+            label = name if profile == SHIPPED else f"{name}-{profile}"
+            console.print(f"{name}: {len(found)} results in {write_pack(found, label)}")
 
 
 @app.command("warm-start")

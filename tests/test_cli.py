@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from reproducer.cli import app, main
+from reproducer.shipped import shipped
 
 SENTENCE = "The ferry left the quay an hour late."
 
@@ -104,3 +105,17 @@ def test_the_module_is_the_command():
         [sys.executable, "-m", "reproducer", "run", "nothing"], capture_output=True, text=True
     )
     assert done.returncode == 2 and "unknown experiment 'nothing'" in done.stderr
+
+
+def test_packs_of_another_profile_stand_beside_the_shipped_ones(tmp_path, monkeypatch):
+    monkeypatch.setenv("REPRODUCER_SHIPPED", str(tmp_path / "packs"))
+    shipped.cache_clear()
+    try:
+        call("run", "arrangements", "--profile", "smoke", "-p", "n_texts=1")
+        call("pack", "arrangements", "--profile", "smoke")
+        packed = sorted(path.name for path in (tmp_path / "packs").iterdir())
+        assert packed == ["arrangements-smoke.parquet", "arrangements-smoke.safetensors"]
+        # One of the profile's two texts, and the reading of the positions.
+        assert len(shipped()) == 36 // 2 + 1
+    finally:
+        shipped.cache_clear()
