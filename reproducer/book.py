@@ -25,8 +25,9 @@ from reproducer.profiles import PROFILES, SHIPPED
 
 LANDING = "index"
 EXECUTED = "executed/"
-# Cells that put the shipped results beside those of another profile.
-ASIDE = "shipped-aside"
+# Tags of cells for the pages of other profiles, where they put the shipped results beside a run,
+# and of cells for the pages of the shipped results, where they say what is to be seen in them.
+ASIDE, READING = "shipped-aside", "shipped-reading"
 # A kernel's own remarks on transport and shutdown are no news to someone who waits for results.
 KERNEL_SETTINGS = "c = get_config()\nc.IPKernelApp.log_level = 'CRITICAL'\n"
 MATHJAX = "sphinx-mathjax-offline"
@@ -153,16 +154,16 @@ def _run_notebook(name: str, profile: str, executed: Path, count: str) -> None:
 def _tidy(path: Path, profile: str) -> None:
     """Prepare an executed notebook for the book.
 
-    Papermill's injected cell gets the tags of the cell that it overrides (`hide-input` …); on the
-    page of the shipped results nothing stands beside them.
+    Papermill's injected cell gets the tags of the cell that it overrides (`hide-input` …); cells
+    that are meant for another kind of page go.
     """
     notebook = nbformat.read(path, as_version=4)
     tagged = {tag: cell for cell in notebook.cells for tag in cell.metadata.get("tags", ())}
     shown_as = [tag for tag in tagged["parameters"].metadata.tags if tag != "parameters"]
     tagged["injected-parameters"].metadata.tags += shown_as
-    if profile == SHIPPED:
-        cells = notebook.cells
-        notebook.cells = [cell for cell in cells if ASIDE not in cell.metadata.get("tags", ())]
+    unwanted = ASIDE if profile == SHIPPED else READING
+    kept = [cell for cell in notebook.cells if unwanted not in cell.metadata.get("tags", ())]
+    notebook.cells = kept
     nbformat.write(notebook, path)
 
 

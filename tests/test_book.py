@@ -206,6 +206,23 @@ def _broken_project(folder: Path, source: str) -> Path:
     return folder / "book"
 
 
+@pytest.mark.parametrize(("profile", "left"), [(SHIPPED, "reading"), ("quick", "aside")])
+def test_cells_for_another_kind_of_page_go(tmp_path: Path, profile: str, left: str):
+    new = nbformat.v4.new_code_cell
+    cells = [
+        new("x = 1", metadata={"tags": ["parameters", "hide-input"]}),
+        new("x = 2", metadata={"tags": ["injected-parameters"]}),
+        new("'aside'", metadata={"tags": [book_module.ASIDE]}),
+        new("'reading'", metadata={"tags": [book_module.READING]}),
+    ]
+    path = tmp_path / "a.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    book_module._tidy(path, profile)
+    found = nbformat.read(path, as_version=4).cells
+    assert [cell.source for cell in found] == ["x = 1", "x = 2", f"'{left}'"]
+    assert found[1].metadata.tags == ["injected-parameters", "hide-input"]
+
+
 def test_a_failing_notebook_is_named_with_its_error(tmp_path: Path, monkeypatch):
     book = _broken_project(tmp_path, 'raise RuntimeError("no such luck")')
     monkeypatch.setattr(book_module, "ROOT", tmp_path)
