@@ -9,8 +9,9 @@ from reproducer import compute as compute_function
 from reproducer import load_params, shipped
 from reproducer.compute import stored
 from reproducer.errors import ReproducerError
-from reproducer.experiments import arrangements
+from reproducer.experiments import EXPERIMENTS, arrangements, experiment
 from reproducer.paths import data_dir
+from reproducer.profiles import SHIPPED
 from reproducer.store import Store
 
 
@@ -50,3 +51,15 @@ def test_the_folder_can_be_another_one(tmp_path, monkeypatch):
         assert len(shipped.shipped()) == 0
     finally:
         shipped.shipped.cache_clear()
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_rerun_of_the_shipped_profile_computes_nothing(name):
+    specs = experiment(name).specs(load_params(name, SHIPPED))
+    missing = [spec.kind for spec in specs if spec.key not in shipped.shipped()]
+    assert specs and not missing
+    assert len(experiment(name).collect(load_params(name, SHIPPED), compute_missing=False))
+
+
+def test_what_is_shipped_stays_small():
+    sizes = [path.stat().st_size for path in shipped.shipped_dir().iterdir()]
+    assert 0 < sum(sizes) < 40e6
