@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from reproducer.profiles import PROFILES, SHIPPED
 
 LANDING = "index"
 EXECUTED = "executed/"
+MOST_AT_A_TIME = 8  # each takes some 2 GB
 # Tags of cells for the pages of other profiles, where they put the shipped results beside a run,
 # and of cells for the pages of the shipped results, where they say what is to be seen in them.
 ASIDE, READING = "shipped-aside", "shipped-reading"
@@ -69,8 +72,7 @@ def build_book(
     shutil.rmtree(executed, ignore_errors=True)
     executed.mkdir(parents=True)
     with _plain_kernels():
-        for i, name in enumerate([*chosen, LANDING], start=1):
-            _run_notebook(name, profile, executed, f"[{i}/{len(chosen) + 1}]")
+        _run_notebooks([*chosen, LANDING], profile, executed)
     (executed / "_toc.yml").write_text(yaml.safe_dump(_only(toc, chosen), sort_keys=False))
     _copy_mathjax(book / "_extra" / "mathjax")
     return _build_pages(book)
@@ -120,6 +122,26 @@ def _plain_kernels() -> Iterator[None]:
                     del os.environ[name]
                 else:
                     os.environ[name] = value
+
+
+def _run_notebooks(names: list[str], profile: str, executed: Path) -> None:
+    """Run the notebooks, the last after all others.
+
+    Where results are shipped a notebook only reads them: then one runs on each core. Fits use all
+    cores by themselves.
+    """
+    jobs = [
+        (name, profile, executed, f"[{i}/{len(names)}]") for i, name in enumerate(names, start=1)
+    ]
+    if profile == SHIPPED:
+        workers = min(os.cpu_count() or 1, MOST_AT_A_TIME)
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+            for done in [pool.submit(_run_notebook, *job) for job in jobs[:-1]]:
+                done.result()
+        jobs = jobs[-1:]
+    for job in jobs:
+        _run_notebook(*job)
 
 
 def _run_notebook(name: str, profile: str, executed: Path, count: str) -> None:

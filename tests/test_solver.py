@@ -11,7 +11,7 @@ from reproducer.errors import ReproducerError
 from reproducer.problems import Penalty, Problem
 from reproducer.recipes import Recipe
 from reproducer.slots import Slots
-from reproducer.solver import solve
+from reproducer.solver import Solution, solve
 from reproducer.specs import FitSpec
 
 RECIPE = Recipe(name="test", lr=0.05, max_steps=40)
@@ -253,3 +253,10 @@ def test_right_in_bfloat16_only_is_not_solved():
     for solution in solve_all(lm, problems, recipe):
         assert solution.solved == bool(solution.correct.all())
         assert solution.solved or solution.steps == 300
+
+
+def test_nine_of_ten_right_are_an_accuracy_of_nine_tenths():
+    right = torch.tensor([[True] * 9 + [False]])
+    rows, nats = torch.zeros(2, 3), torch.zeros(1, 10)
+    solution = Solution(rows, right, nats, steps=1, solved=True, seconds=0.0, trace={})
+    assert solution.accuracy.item() >= 0.9

@@ -48,7 +48,7 @@ def _fit_rows(result: Result) -> Iterable[dict]:
             "text": text["id"],
             "copy": copy,
             "n_tokens": len(text["tokens"]),
-            "accuracy": metrics["accuracy"][s],
+            "accuracy": result.arrays["correct"][s].double().mean().item(),
             "loss_nats": metrics["loss_nats"][s],
             "correct": result.arrays["correct"][s].tolist(),
             "solved": metrics["solved"],
