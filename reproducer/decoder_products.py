@@ -8,6 +8,8 @@ plain matrix.
 
 from __future__ import annotations
 
+from threading import Lock
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,6 +19,7 @@ from reproducer.decoder_weights import Affine
 
 # The packed layout depends little on the number of rows; it is chosen for this many.
 _TYPICAL_ROWS = 256
+_PACKING = Lock()  # parts of a batch meet their first product at the same time
 
 
 class FrozenAffine(nn.Module):
@@ -47,9 +50,11 @@ class FrozenAffine(nn.Module):
         return torch.addmm(stream if self.bias is None else stream + self.bias, x, self.matrix.T)
 
     def _is_packed(self) -> bool:
-        if self._packed is None and _can_pack(self.matrix):
-            self._packed = _pack(self.matrix), _pack(self.matrix.T.contiguous())
-            self.matrix = None
+        if self._packed is None:
+            with _PACKING:
+                if self._packed is None and _can_pack(self.matrix):
+                    self._packed = _pack(self.matrix), _pack(self.matrix.T.contiguous())
+                    self.matrix = None
         return self._packed is not None
 
 

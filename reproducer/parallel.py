@@ -50,6 +50,7 @@ def _pool(workers: int) -> ThreadPoolExecutor:
 
     def one_thread() -> None:
         torch.set_num_threads(1)
+        torch.get_num_threads()  # a thread takes the setting of the moment when it first asks
         ready.wait()
 
     pool = ThreadPoolExecutor(workers, "solver", initializer=one_thread)

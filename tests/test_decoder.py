@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -228,6 +231,19 @@ def test_packed_product_is_the_plain_one(bias):
         )
         for grad, expected_grad in zip(*grads, strict=True):
             torch.testing.assert_close(grad, expected_grad, rtol=2e-2, atol=6e-2)
+
+
+def test_threads_that_meet_at_the_first_product_pack_it_once():
+    matrix, x = torch.randn(600, 600).bfloat16(), torch.randn(7, 600).bfloat16()
+    for _ in range(20):
+        product, ready = FrozenAffine(Affine(matrix, None)), Barrier(4)
+
+        def first_use(_, product=product, ready=ready):
+            ready.wait()
+            return product(x)
+
+        with ThreadPoolExecutor(4) as pool:
+            assert all(torch.equal(y, product(x)) for y in pool.map(first_use, range(4)))
 
 
 class Products(TorchDispatchMode):
