@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from reproducer.budgets import solved_under_another
 from reproducer.models import LanguageModel, load_lm
 from reproducer.provenance import provenance
 from reproducer.shipped import shipped
@@ -42,18 +43,23 @@ def results(
 ) -> Iterator[Result]:
     """The results of `specs`, once each: known ones first, the others as they finish.
 
-    Known is what the repository ships or the store holds. A caller that has seen enough stops
-    iterating; what is unfinished then is dropped.
+    Known is what the repository ships or the store holds, under any budget that shows how the
+    fit ends (`reproducer.budgets`). A caller that has seen enough stops iterating; what is
+    unfinished then is dropped.
     """
     store = store or Store()
-    missing: list[Spec] = []
+    missing: dict[str, Spec] = {}
     for key, spec in {spec.key: spec for spec in specs}.items():
         known = shipped().get(key) or store.get(key)
         if known is None:
-            missing.append(spec)
+            missing[key] = spec
         else:
             yield known
-    for result in _computed(missing, progress):
+    for result in solved_under_another(list(missing.values()), shipped(), store):
+        del missing[result.key]
+        store.put(result)
+        yield result
+    for result in _computed(list(missing.values()), progress):
         store.put(result)
         yield result
 

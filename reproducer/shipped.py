@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import safetensors
@@ -54,6 +56,11 @@ class Shipped:
         }
         row = self._rows[key]
         return Result(key, arrays=arrays, **{c: json.loads(row[c]) for c in COLUMNS})
+
+    def facts(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+        """Key, spec and metrics of every result, without arrays."""
+        for key, row in self._rows.items():
+            yield key, json.loads(row["spec"]), json.loads(row["metrics"])
 
 
 @cache

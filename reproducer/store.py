@@ -104,6 +104,16 @@ class Store:
             scratch.unlink(missing_ok=True)
 
 
+def read_facts(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Spec and metrics of a result's file, without its arrays; None if it cannot be read."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+        return json.loads(header["spec"]), json.loads(header["metrics"])
+    except (OSError, ValueError, KeyError, safetensors.SafetensorError):
+        return None
+
+
 def _read(path: Path, key: str) -> Result:
     with safetensors.safe_open(path, framework="pt") as file:
         header = file.metadata() or {}
