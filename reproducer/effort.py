@@ -55,4 +55,4 @@ def _flop(fit: Result) -> float:
 
 
 def _joined(names: Iterable[str]) -> str:
-    return ", ".join(sorted(set(names)))
+    return "; ".join(sorted(set(names)))
