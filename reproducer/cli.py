@@ -170,7 +170,7 @@ def bench(
         f"{found['model']}, {found['dtype']} on {found['device']}; measured peak "
         f"{found['peak_flops'] / 1e12:.2f} TFLOP/s"
     )
-    header = ["N", "texts", "obvious /s", "solver /s", "ratio (range)", "of peak", "memory"]
+    header = ["N", "texts", "obvious /s", "solver /s", "ratio (range)", "of peak", "memory of both"]
     _print_table(header, [_bench_row(row) for row in found["rows"]])
 
 

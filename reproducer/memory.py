@@ -8,8 +8,8 @@ from reproducer.models import LanguageModel
 from reproducer.parallel import n_workers
 
 # For each worker (`reproducer.parallel`): beyond this many rows a product runs no faster on a CPU
-# (benchmarks/NOTES.md).
-CPU_INPUTS = 512
+# (benchmarks/NOTES.md). Two texts of 256 tokens fit, with their first input.
+CPU_INPUTS = 520
 # Enough rows to fill a large GPU; more would only lengthen the time between checks.
 CUDA_INPUTS = 32768
 

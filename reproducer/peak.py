@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from pathlib import Path
 
@@ -53,8 +54,8 @@ def matmul_flops_per_input(lm: LanguageModel) -> float:
 class PeakMemory:
     """Context: `bytes` is the most memory that was held inside beyond what was held before.
 
-    CUDA's own accounting on a GPU; the kernel's resident-set high-water mark on Linux; None
-    where neither exists.
+    CUDA's own accounting on a GPU; the kernel's resident-set high-water mark on Linux, after freed
+    memory has been handed back; None where neither exists.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -67,6 +68,7 @@ class PeakMemory:
         else:
             try:
                 Path("/proc/self/clear_refs").write_text("5")
+                _hand_back_freed_memory()
                 self._before = _resident("VmRSS")
             except OSError:
                 self._before = None
@@ -79,6 +81,13 @@ class PeakMemory:
             self.bytes = torch.cuda.max_memory_allocated(self.device) - self._before
         else:
             self.bytes = max(0, _resident("VmHWM") - self._before)
+
+
+def _hand_back_freed_memory() -> None:
+    """What the C library keeps for reuse would hide as much of what the next run takes."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only
+    if trim is not None:
+        trim(0)
 
 
 def _resident(name: str) -> int:
