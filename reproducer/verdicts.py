@@ -89,10 +89,9 @@ def ledger(profile: str) -> list[Verdict]:
 
 
 def ledger_table(verdicts: list[Verdict], criteria: bool = True) -> Styler:
-    """The verdicts for a page: one row a claim, with the criterion unless told otherwise."""
+    """The verdicts, one row a claim: with criteria on an experiment's page, else with its name."""
     rows = pd.DataFrame([_shown(v) for v in verdicts], columns=list(_COLUMNS))
-    if not criteria:
-        rows = rows.drop(columns="criterion")
+    rows = rows.drop(columns="experiment" if criteria else "criterion")
     # The page colours a verdict by its class, and gives criteria room.
     marks = rows[["verdict"]].replace(" ", "-", regex=True)
     if criteria:
@@ -109,9 +108,9 @@ _COLUMNS = (
     "95 % interval",
     "criterion",
     "n",
+    "experiment",
     "model",
     "profile",
-    "experiment",
 )
 
 

@@ -65,7 +65,7 @@ def scale_note(frame: pd.DataFrame) -> str:
     models = ", ".join(sorted(frame["model"].unique()))
     return (
         f"Computed with {models} ({', '.join(sorted(frame['dtype'].unique()))} on "
-        f"{', '.join(sorted(frame['device'].unique()))}), profile {frame['profile'].iloc[0]}: "
+        f"{'; '.join(sorted(frame['device'].unique()))}), profile {frame['profile'].iloc[0]}: "
         f"{frame['text'].nunique()} texts from {', '.join(sorted(frame['source'].unique()))}, "
         f"at most {frame['n_tokens'].max()} tokens and {frame['max_steps'].max()} steps of the "
         f"recipe {', '.join(sorted(frame['recipe'].unique()))}."

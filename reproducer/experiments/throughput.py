@@ -200,7 +200,7 @@ def note(df: pd.DataFrame) -> str:
     """One line for the page: what was timed, where, and how steady the times were."""
     if df.empty:
         return "No result of this profile is stored."
-    devices = ", ".join(sorted(df["device"].unique()))
+    devices = "; ".join(sorted(df["device"].unique()))
     return (
         f"Timed on {devices} ({', '.join(sorted(df['dtype'].unique()))}), profile "
         f"{df['profile'].iloc[0]}. Slowest minus fastest repeat, as a share of the median: "
