@@ -85,7 +85,7 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
         }
         for name, rows in df.groupby("recipe", sort=False)
     }
-    return pd.DataFrame(rows).T.rename_axis("recipe").round(3)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("recipe").round(3)
 
 
 def figure(df: pd.DataFrame) -> Figure:
