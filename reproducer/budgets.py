@@ -1,74 +1,110 @@
-"""Fits that were solved under another budget.
+"""A larger budget continues a smaller one.
 
-Where the learning rate does not depend on the budget, a fit that was solved after some steps runs
-exactly so under every budget that allows these steps. A grid extended from 1000 to 5000 steps
-therefore computes only what 1000 steps did not solve.
+Where the learning rate does not depend on the budget, a fit under a larger one begins with the
+very steps of the smaller. So what was solved under the smaller is taken over, and what was not goes
+on from where it stood. Starting it again instead would give it a second chance: a fit hangs on
+rounding, and rounding on what else is in the batch.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
+
+from reproducer.problems import Problem, Progress
+from reproducer.recipes import CHECK_EVERY
 from reproducer.shipped import Shipped
+from reproducer.slots import TRACES
+from reproducer.solver import END, Solution
 from reproducer.specs import FitSpec, Spec
 from reproducer.store import Result, Store, read_facts
 
 
-def course(spec: dict[str, Any]) -> str | None:
-    """Digest of all that a fit's course depends on: its spec, as JSON data, but for the budget.
+class Known(NamedTuple):
+    """A stored fit that a larger budget can continue."""
 
-    None where the budget itself changes the course, or where `spec` is no fit.
+    key: str
+    course: str
+    budget: int
+
+
+def course(spec: dict[str, Any]) -> str | None:
+    """Digest of all that a fit's steps depend on: its spec, as JSON data, but for the budget.
+
+    None for what is no fit, and where the budget changes the steps before its end.
     """
     if spec["kind"] != "fit" or spec["recipe"]["decay_to"] != 1:
+        return None
+    # Checks and restarts fall on these steps; a fit that stopped between them would miss them.
+    if spec["recipe"]["max_steps"] % CHECK_EVERY:
         return None
     open_ended = spec | {"recipe": {**spec["recipe"], "max_steps": None}}
     return hashlib.sha256(json.dumps(open_ended, sort_keys=True).encode()).hexdigest()
 
 
-def solved_under_another(
+def under_smaller_budgets(
     specs: Iterable[Spec], shipped: Shipped, store: Store
-) -> Iterator[Result]:
-    """Results of those `specs` whose fit is known, solved, under another budget.
-
-    A result is the known one with the wanted spec and key; its provenance says so in
-    ``solved_under``, the key it was computed as.
-    """
-    wanted = {
-        name: spec
-        for spec in specs
-        if isinstance(spec, FitSpec) and (name := course(spec.model_dump(mode="json")))
-    }
-    if not wanted:
-        return
+) -> dict[str, Result]:
+    """By the key of those `specs` that have one: the result of the largest smaller budget."""
+    fits = [spec for spec in specs if isinstance(spec, FitSpec)]
+    if not fits:
+        return {}
+    found: dict[str, list[tuple[int, str, Shipped | Store]]] = {}
     for source, known in ((shipped, _in_packs(shipped)), (store, _in_folder(store))):
-        for key, name, steps in known:
-            spec = wanted.get(name)
-            if spec is None or steps > spec.recipe.max_steps:
-                continue
-            result = source.get(key)
-            if result is not None:
-                del wanted[name]
-                yield _renamed(result, spec)
+        for key, name, budget in known:
+            found.setdefault(name, []).append((budget, key, source))
+    earlier = {}
+    for spec in fits:
+        same = found.get(course(spec.model_dump(mode="json")), [])
+        smaller = [entry for entry in same if entry[0] < spec.recipe.max_steps]
+        if smaller:
+            _, key, source = max(smaller, key=lambda entry: entry[:2])
+            if (result := source.get(key)) is not None:
+                earlier[spec.key] = result
+    return earlier
 
 
-def _renamed(result: Result, spec: FitSpec) -> Result:
-    facts = {"solved_under": result.key} | result.provenance
-    return Result(spec.key, spec.model_dump(mode="json"), result.metrics, result.arrays, facts)
+def taken_over(spec: FitSpec, earlier: Result) -> Result:
+    """A fit that was solved under a smaller budget, as the result of `spec`."""
+    facts = {"continues": earlier.key} | earlier.provenance
+    return Result(spec.key, spec.model_dump(mode="json"), earlier.metrics, earlier.arrays, facts)
 
 
-Known = tuple[str, str, int]  # key, course, steps of a fit solved before its budget ended
+def continued(problem: Problem, earlier: Result | None) -> Problem:
+    """The problem from where a fit under a smaller budget stood."""
+    if earlier is None:
+        return problem
+    arrays = earlier.arrays
+    traces = [arrays[f"trace_{name}"] for name in TRACES if f"trace_{name}" in arrays]
+    begun = Progress(
+        steps=earlier.metrics["steps"],
+        seconds=earlier.metrics["seconds"],
+        best_rows=arrays["rows"],
+        trace=torch.stack(traces) if traces else None,
+        **{name: arrays[f"end_{name}"] for name in END},
+    )
+    return replace(problem, begun=begun)
+
+
+def end_of(spec: Spec, solution: Solution) -> dict[str, torch.Tensor]:
+    """The arrays from which a fit that was not solved can go on, where it can."""
+    if not isinstance(spec, FitSpec) or not course(spec.model_dump(mode="json")):
+        return {}
+    return {f"end_{name}": value for name, value in solution.end.items()}
 
 
 def _known(key: str, spec: dict[str, Any], metrics: dict[str, Any]) -> Known | None:
-    name = course(spec)
-    # At its last step a fit is measured whether or not it seemed solved: elsewhere it may not be.
-    early = name and metrics["solved"] and metrics["steps"] < spec["recipe"]["max_steps"]
-    return (key, name, metrics["steps"]) if early else None
+    # Fits that were stored before they could go on have no such mark: to take over the solved
+    # ones alone would favour them.
+    name = course(spec) if metrics.get("goes_on") else None
+    return Known(key, name, spec["recipe"]["max_steps"]) if name else None
 
 
 @cache
@@ -76,8 +112,8 @@ def _in_packs(shipped: Shipped) -> list[Known]:
     return [known for facts in shipped.facts() if (known := _known(*facts))]
 
 
-def _in_folder(store: Store) -> Iterator[Known]:
-    return (known for key in store.keys() if (known := _in_file(store.path(key))))
+def _in_folder(store: Store) -> list[Known]:
+    return [known for key in store.keys() if (known := _in_file(store.path(key)))]
 
 
 @cache  # a bisection asks many times, and a result does not change

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tqdm import tqdm
 
-from reproducer.budgets import solved_under_another
+from reproducer.budgets import continued, end_of, taken_over, under_smaller_budgets
 from reproducer.models import LanguageModel, load_lm
 from reproducer.provenance import provenance
 from reproducer.shipped import shipped
@@ -43,9 +43,9 @@ def results(
 ) -> Iterator[Result]:
     """The results of `specs`, once each: known ones first, the others as they finish.
 
-    Known is what the repository ships or the store holds, under any budget that shows how the
-    fit ends (`reproducer.budgets`). A caller that has seen enough stops iterating; what is
-    unfinished then is dropped.
+    Known is what the repository ships or the store holds; a fit that is known under a smaller
+    budget goes on from there (`reproducer.budgets`). A caller that has seen enough stops
+    iterating; what is unfinished then is dropped.
     """
     store = store or Store()
     missing: dict[str, Spec] = {}
@@ -55,11 +55,13 @@ def results(
             missing[key] = spec
         else:
             yield known
-    for result in solved_under_another(list(missing.values()), shipped(), store):
-        del missing[result.key]
-        store.put(result)
-        yield result
-    for result in _computed(list(missing.values()), progress):
+    earlier = under_smaller_budgets(missing.values(), shipped(), store)
+    for key, result in earlier.items():
+        if result.metrics["solved"]:
+            taken = taken_over(missing.pop(key), result)
+            store.put(taken)
+            yield taken
+    for result in _computed(list(missing.values()), earlier, progress):
         store.put(result)
         yield result
 
@@ -71,23 +73,27 @@ def stored(specs: Iterable[Spec], store: Store | None = None) -> list[Result]:
     return [result for result in known if result is not None]
 
 
-def _computed(specs: list[Spec], progress: bool) -> Iterator[Result]:
+def _computed(
+    specs: list[Spec], earlier: Mapping[str, Result], progress: bool
+) -> Iterator[Result]:
     fits: dict[tuple, list[SolveSpec]] = {}
     for spec in specs:
         if isinstance(spec, SolveSpec):
             batch = (spec.model, spec.dtype, spec.recipe, spec.trace)
             fits.setdefault(batch, []).append(spec)
     for batch in fits.values():
-        yield from _solved(batch, progress)
+        yield from _solved(batch, earlier, progress)
     for spec in specs:
         if not isinstance(spec, SolveSpec):
             yield spec.run()
 
 
-def _solved(specs: list[SolveSpec], progress: bool) -> Iterator[Result]:
+def _solved(
+    specs: list[SolveSpec], earlier: Mapping[str, Result], progress: bool
+) -> Iterator[Result]:
     first = specs[0]
     lm = cached_lm(first.model, first.dtype)
-    problems = [spec.problem(lm) for spec in specs]
+    problems = [continued(spec.problem(lm), earlier.get(spec.key)) for spec in specs]
     facts = provenance(lm)
     label = f"fitting {len(specs)} on {first.model}"
     with tqdm(desc=label, unit=" text-steps", disable=not progress, mininterval=5) as bar:
@@ -97,18 +103,22 @@ def _solved(specs: list[SolveSpec], progress: bool) -> Iterator[Result]:
         ):
             done += 1
             bar.set_postfix_str(f"{done}/{len(specs)} done", refresh=False)
-            yield result_of(specs[number], solution, facts)
+            spec = specs[number]
+            origin = {"continues": earlier[spec.key].key} if spec.key in earlier else {}
+            yield result_of(spec, solution, facts | origin)
 
 
 def result_of(spec: SolveSpec, solution: Solution, facts: dict[str, Any]) -> Result:
-    """A solution as it is stored: `rows`, `correct`, `nats` (and traces); metrics in JSON."""
+    """A solution as it is stored: `rows`, `correct`, `nats`, traces, end; metrics in JSON."""
     metrics = {
         "accuracy": solution.accuracy.tolist(),
         "loss_nats": solution.nats.mean(1).tolist(),
         "solved": solution.solved,
         "steps": solution.steps,
         "seconds": round(solution.seconds, 4),
+        "goes_on": True,  # under a larger budget: see `reproducer.budgets`
     }
     arrays = {"rows": solution.rows, "correct": solution.correct, "nats": solution.nats}
     arrays |= {f"trace_{name}": values for name, values in solution.trace.items()}
+    arrays |= end_of(spec, solution)
     return Result(spec.key, spec.model_dump(mode="json"), metrics, arrays, facts)

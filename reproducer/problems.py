@@ -32,6 +32,29 @@ class Penalty(BaseModel):
 
 
 @dataclass(frozen=True)
+class Progress:
+    """Where a fit stood when its budget ended, for one that goes on from there.
+
+    Attributes:
+        steps: optimizer steps done; seconds: wall time they took.
+        rows, exp_avg, exp_avg_sq: rows and AdamW's moments, (n_rows, d_model) each, float32.
+        best_rows: the best measured state; best_correct, best_nats: its right tokens and loss as
+            the fit saw them, in its own dtype, of shape ().
+        trace: (n_traces, steps), or None.
+    """
+
+    steps: int
+    seconds: float
+    rows: Tensor
+    exp_avg: Tensor
+    exp_avg_sq: Tensor
+    best_rows: Tensor
+    best_correct: Tensor
+    best_nats: Tensor
+    trace: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Problem:
     """One unit of solving: rows that are trained together.
 
@@ -46,6 +69,7 @@ class Problem:
             a point on a curve between solutions is fed.
         penalty: a further term of the loss, or None.
         restarts: start values (n_restarts, n_rows, d_model) for a recipe that restarts, or None.
+        begun: where an earlier fit of this problem stood, or None.
     """
 
     rows: Tensor
@@ -56,6 +80,7 @@ class Problem:
     mixture: Tensor | None = None
     penalty: Penalty | None = None
     restarts: Tensor | None = None
+    begun: Progress | None = None
 
     @property
     def shape(self) -> tuple:

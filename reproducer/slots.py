@@ -18,7 +18,7 @@ from reproducer.adamw import adamw_step
 from reproducer.head import head_loss
 from reproducer.parallel import n_workers, part_sizes, run_parts
 from reproducer.penalties import AGREEMENT, TERMS
-from reproducer.problems import Problem
+from reproducer.problems import Problem, Progress
 from reproducer.recipes import Recipe
 
 TRACES = ("accuracy", "loss_nats", "agreement")
@@ -92,7 +92,7 @@ class Slots:
         return {k: v for k, v in named.items() if isinstance(v, Tensor)}
 
     def admit(self, slot: int, problem: Problem) -> None:
-        """Write a fresh problem into a slot."""
+        """Write a problem into a slot, fresh or as far as it has come."""
         for state in (self.exp_avg, self.exp_avg_sq, self.step, self.solved, self.trace):
             if state is not None:
                 state[slot] = 0
@@ -105,6 +105,16 @@ class Slots:
         if problem.penalty:
             self.teacher[slot] = torch.tensor(problem.penalty.teacher, device=self.rows.device)
             self.weight[slot] = problem.penalty.weight
+        if problem.begun:
+            self._resume(slot, problem.begun)
+
+    def _resume(self, slot: int, begun: Progress) -> None:
+        for name in ("rows", "exp_avg", "exp_avg_sq", "best_rows"):
+            getattr(self, name)[slot] = getattr(begun, name).to(self.rows.device)
+        self.step[slot] = begun.steps
+        self.best_correct[slot], self.best_nats[slot] = begun.best_correct, begun.best_nats
+        if self.trace is not None:
+            self.trace[slot, :, : begun.steps] = begun.trace.to(self.rows.device)
 
     def restart(self, slot: int, rows: Tensor) -> None:
         """Begin again at `rows` (n_rows, d) with an optimizer at rest; the best state is kept."""

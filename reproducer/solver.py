@@ -24,6 +24,8 @@ from reproducer.problems import Problem
 from reproducer.recipes import CHECK_EVERY, Recipe
 from reproducer.slots import TRACES, Slots, run_model
 
+END = ("rows", "exp_avg", "exp_avg_sq", "best_correct", "best_nats")
+
 
 @dataclass(frozen=True)
 class Solution:
@@ -35,6 +37,7 @@ class Solution:
         steps: optimizer steps taken; solved: whether the stopping accuracy was reached.
         seconds: this problem's share of the wall time.
         trace: name → (steps,), if asked for.
+        end: what `Progress` has to know of an unsolved fit's last step, by name; else empty.
     """
 
     rows: Tensor
@@ -44,6 +47,7 @@ class Solution:
     solved: bool
     seconds: float
     trace: dict[str, Tensor]
+    end: dict[str, Tensor]
 
     @property
     def accuracy(self) -> Tensor:
@@ -114,7 +118,7 @@ class _Run:
             for slot in active:
                 self.seconds[slot] += share
             progress(n_steps * len(active) * self.slots.like.index.shape[0])
-            self._restart_stuck()
+            self._restart_stuck(active)
             yield from finished
             self._refill()
 
@@ -132,11 +136,17 @@ class _Run:
             self.chunk = (self.chunk + 1) // 2
 
     def _refill(self) -> None:
+        resumed = []
         for slot, owner in enumerate(self.owner):
             if owner is None and self.queue:
                 self.owner[slot], self.problem[slot] = self.queue.popleft()
+                begun = self.problem[slot].begun
                 self.steps[slot], self.seconds[slot] = 0, 0.0
+                if begun:
+                    self.steps[slot], self.seconds[slot] = begun.steps, begun.seconds
+                    resumed.append(slot)
                 self.slots.admit(slot, self.problem[slot])
+        self._restart_stuck(resumed)
         keep = [slot for slot, owner in enumerate(self.owner) if owner is not None]
         # A CUDA graph is bound to its shapes: there, shrinking has to pay for a new one.
         few = len(keep) < len(self.owner) / (2 if self.lm.device.type == "cuda" else 1)
@@ -168,12 +178,12 @@ class _Run:
                 self.slots.best_nats[slot] = nats.mean()
         return done
 
-    def _restart_stuck(self) -> None:
+    def _restart_stuck(self, slots: list[int]) -> None:
         every = self.slots.recipe.restart_every
         due = [
             slot
-            for slot, owner in enumerate(self.owner)
-            if every and owner is not None and self.steps[slot] % every == 0
+            for slot in slots
+            if every and self.owner[slot] is not None and self.steps[slot] % every == 0
         ]
         if not due:
             return
@@ -198,6 +208,7 @@ class _Run:
             solved=reached,
             seconds=self.seconds[slot],
             trace=trace,
+            end={} if reached else {k: getattr(self.slots, k)[slot].clone().cpu() for k in END},
         )
 
 

@@ -1,4 +1,4 @@
-"""Budgets: what another one has solved is not computed again, and is what would be computed."""
+"""Budgets: a larger one continues a smaller one, and ends where it would have ended by itself."""
 
 import sys
 
@@ -15,83 +15,97 @@ from reproducer.store import Store
 SHORT, LONG = 40, 70
 
 
-def fits(lm, max_steps, **changes):
+def fits(lm, max_steps, trace=False, **changes):
     recipe = Recipe(**{"name": "test", "lr": 0.03, "max_steps": max_steps} | changes)
     texts = load_texts("unseen", lm, 8, 3)
     fields = {"model": "tiny", "dtype": "float32", "arrangement": "[e m]x(N/2)", "recipe": recipe}
-    return [FitSpec(texts=(text.prefix(3),), **fields) for text in texts]
+    return [FitSpec(texts=(text.prefix(3),), trace=trace, **fields) for text in texts]
 
 
 @pytest.fixture
 def computed(monkeypatch):
-    """Specs that were computed; grows."""
-    specs = []
+    """What was computed: specs, and with which earlier results; both grow."""
+    specs, begun = [], {}
     module = sys.modules["reproducer.compute"]  # the package exports a function of this name
     really = module._computed
 
-    def noted(wanted, progress):
+    def noted(wanted, earlier, progress):
         specs.extend(wanted)
-        return really(wanted, progress)
+        begun.update(earlier)
+        return really(wanted, earlier, progress)
 
     monkeypatch.setattr(module, "_computed", noted)
-    return specs
+    return specs, begun
 
 
-def by_key(results):
-    return {result.key: result for result in results}
+@pytest.mark.parametrize("changes", [{}, {"restart_every": 20, "restart_below": 0.5}])
+@pytest.mark.parametrize("trace", [False, True])
+def test_ends_where_an_uninterrupted_fit_does(tiny, computed, tmp_path, changes, trace):
+    first = compute(fits(tiny, SHORT, trace, **changes), progress=False)
+    left = [r for r in first if not r.metrics["solved"]]
+    assert 0 < len(left) < len(first)
+    specs, begun = computed
+    specs.clear()
+    extended = compute(fits(tiny, LONG, trace, **changes), progress=False)
+    assert len(specs) == len(left)
+    assert {r.key for r in begun.values()} == {r.key for r in first}
 
-
-def test_a_larger_budget_computes_only_what_the_smaller_left(tiny, computed, tmp_path):
-    first = by_key(compute(fits(tiny, SHORT), progress=False))
-    n_solved = sum(r.metrics["solved"] and r.metrics["steps"] < SHORT for r in first.values())
-    assert 0 < n_solved < len(first)
-    computed.clear()
-    extended = by_key(compute(fits(tiny, LONG), progress=False))
-    assert len(computed) == len(first) - n_solved
-
-    anew = by_key(compute(fits(tiny, LONG), Store(tmp_path / "other"), progress=False))
-    for key, result in extended.items():
-        assert result.spec == anew[key].spec
+    anew = compute(fits(tiny, LONG, trace, **changes), Store(tmp_path / "other"), progress=False)
+    for ours, theirs, before in zip(extended, anew, first, strict=True):
+        assert ours.key == theirs.key and ours.spec == theirs.spec
+        assert ours.provenance["continues"] == before.key
         for name in ("accuracy", "solved", "steps"):
-            assert result.metrics[name] == anew[key].metrics[name]
-        torch.testing.assert_close(result.arrays["rows"], anew[key].arrays["rows"])
-        assert result.provenance.get("solved_under", key) in {*first, key}
+            assert ours.metrics[name] == theirs.metrics[name]
+        assert ours.metrics["seconds"] >= before.metrics["seconds"]
+        assert ours.arrays.keys() == theirs.arrays.keys()
+        for name, values in ours.arrays.items():
+            torch.testing.assert_close(values, theirs.arrays[name], rtol=1e-3, atol=1e-4)
+        assert ours.key in Store()
 
 
-def test_what_was_taken_is_stored_under_its_own_key(tiny, computed):
-    compute(fits(tiny, LONG), progress=False)
-    computed.clear()
-    shorter = compute(fits(tiny, SHORT), progress=False)
-    taken = [r for r in shorter if "solved_under" in r.provenance]
-    assert taken and all(r.metrics["steps"] <= SHORT and r.key in Store() for r in taken)
-    assert all(r.spec["recipe"]["max_steps"] == SHORT for r in taken)
-    assert {s.key for s in computed} == {r.key for r in shorter} - {r.key for r in taken}
+def test_the_largest_smaller_budget_is_continued_and_no_larger_one(tiny, computed):
+    by_budget = {
+        steps: {r.key for r in compute(fits(tiny, steps), progress=False)}
+        for steps in (20, SHORT, LONG)
+    }
+    specs, begun = computed
+    begun.clear()
+    compute(fits(tiny, SHORT + 10), progress=False)
+    assert {r.key for r in begun.values()} == by_budget[SHORT]
+    begun.clear(), specs.clear()
+    shorter = compute(fits(tiny, 10), progress=False)
+    assert not begun and len(specs) == len(shorter)
 
 
 def test_packs_count_too(tiny, computed, tmp_path, monkeypatch):
-    shipped.pack(compute(fits(tiny, SHORT), progress=False), "x", tmp_path / "packs")
+    first = compute(fits(tiny, SHORT), progress=False)
+    shipped.pack(first, "x", tmp_path / "packs")
     monkeypatch.setenv("REPRODUCER_STORE", str(tmp_path / "empty"))
     packs = Shipped(tmp_path / "packs")
     monkeypatch.setattr(sys.modules["reproducer.compute"], "shipped", lambda: packs)
-    computed.clear()
-    extended = compute(fits(tiny, LONG), progress=False)
-    assert 0 < len(computed) < len(extended)
+    computed[0].clear()
+    compute(fits(tiny, LONG), progress=False)
+    assert len(computed[0]) == sum(not r.metrics["solved"] for r in first)
 
 
 @pytest.mark.parametrize(
     "changes", [{"decay_to": 0.5}, {"lr": 0.02}, {"stop_accuracy": 0.9}, {"init_std": 0.5}]
 )
-def test_another_course_is_not_taken(tiny, computed, changes):
+def test_another_course_is_not_continued(tiny, computed, changes):
     compute(fits(tiny, SHORT, decay_to=changes.get("decay_to", 1.0)), progress=False)
-    computed.clear()
     found = compute(fits(tiny, LONG, **changes), progress=False)
-    assert len(computed) == len(found)
-    assert not any("solved_under" in r.provenance for r in found)
+    assert not computed[1] and not any("continues" in r.provenance for r in found)
 
 
-def test_a_damaged_file_is_no_known_fit(tiny, computed):
-    keys = [r.key for r in compute(fits(tiny, SHORT), progress=False)]
-    for key in keys:
-        Store().path(key).write_bytes(b"")
-    computed.clear()
-    assert len(compute(fits(tiny, LONG), progress=False)) == len(computed)
+def test_a_budget_between_checks_cannot_be_continued(tiny, computed):
+    first = compute(fits(tiny, SHORT + 5), progress=False)
+    assert not any(name.startswith("end_") for r in first for name in r.arrays)
+    compute(fits(tiny, LONG), progress=False)
+    assert not computed[1]
+
+
+def test_a_damaged_file_is_not_continued(tiny, computed):
+    for result in compute(fits(tiny, SHORT), progress=False):
+        Store().path(result.key).write_bytes(b"")
+    compute(fits(tiny, LONG), progress=False)
+    assert not computed[1]

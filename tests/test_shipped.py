@@ -27,7 +27,7 @@ def test_packed_results_come_back_and_nothing_is_computed(tmp_path, monkeypatch)
     def forbidden(*arguments):
         raise AssertionError("a shipped result was computed again")
 
-    monkeypatch.setattr(module, "_computed", lambda specs, _: map(forbidden, specs))
+    monkeypatch.setattr(module, "_computed", lambda specs, *_: map(forbidden, specs))
     again = compute_function(specs, progress=False)
     assert len(stored(specs)) == len(specs) and not list(Store().keys())
     for a, b in zip(results, again, strict=True):

@@ -258,5 +258,5 @@ def test_right_in_bfloat16_only_is_not_solved():
 def test_nine_of_ten_right_are_an_accuracy_of_nine_tenths():
     right = torch.tensor([[True] * 9 + [False]])
     rows, nats = torch.zeros(2, 3), torch.zeros(1, 10)
-    solution = Solution(rows, right, nats, steps=1, solved=True, seconds=0.0, trace={})
+    solution = Solution(rows, right, nats, steps=1, solved=True, seconds=0.0, trace={}, end={})
     assert solution.accuracy.item() >= 0.9
