@@ -25,15 +25,19 @@ DTYPES = ("float32", "bfloat16")
 
 
 class Params(ExperimentParams):
-    """`lengths`: numbers of tokens N; `arrangement`: None takes the model's own."""
+    """`lengths`: numbers of tokens N; `n_seeds`: starts `seed … seed + n_seeds − 1` of each text.
+
+    `arrangement`: None takes the model's own.
+    """
 
     lengths: tuple[int, ...] = Field((8, 16), min_length=1)
     arrangement: str | None = None
     n_texts: int = Field(32, ge=1)
+    n_seeds: int = Field(2, ge=1)
 
 
 def specs(params: Params) -> list[FitSpec]:
-    """One fit for each dtype, length and text."""
+    """One fit for each dtype, length, text and seed."""
     lm = cached_lm(params.model)
     texts = load_texts(params.source, lm, params.n_texts, max(params.lengths))
     return [
@@ -42,12 +46,13 @@ def specs(params: Params) -> list[FitSpec]:
             dtype=dtype,
             arrangement=default_arrangement(params.arrangement, lm),
             texts=(text.prefix(n_tokens),),
-            seed=params.seed,
+            seed=seed,
             recipe=recipe(params.recipe, max_steps=params.max_steps),
         )
         for dtype in DTYPES
         for n_tokens in params.lengths
         for text in texts
+        for seed in range(params.seed, params.seed + params.n_seeds)
     ]
 
 
@@ -57,8 +62,8 @@ def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
 
 
 def differences(df: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy after bfloat16 minus after float32: rows texts, columns N."""
-    wide = df.pivot(index="text", columns=["n_tokens", "dtype"], values="accuracy")
+    """Accuracy after bfloat16 minus after float32, mean over seeds: rows texts, columns N."""
+    wide = df.pivot_table(index="text", columns=["n_tokens", "dtype"], values="accuracy")
     lengths = sorted(df["n_tokens"].unique())
     return pd.DataFrame({n: wide[n]["bfloat16"] - wide[n]["float32"] for n in lengths})
 
