@@ -11,13 +11,13 @@ import statistics
 import sys
 import time
 
-from reproducer import slots as slots_module
-from reproducer.bench import bench_specs
-from reproducer.graphs import stepper
-from reproducer.models import LanguageModel, load_lm
-from reproducer.parallel import n_workers
-from reproducer.recipes import recipe
-from reproducer.slots import Slots
+from reproducer.app.bench import bench_specs
+from reproducer.decoder.parallel import n_workers
+from reproducer.models.language_model import LanguageModel, load_lm
+from reproducer.solver import slots as slots_module
+from reproducer.solver.cuda_graphs import stepper
+from reproducer.solver.recipes import recipe
+from reproducer.solver.slots import Slots
 
 SECONDS, REPEATS = 1.5, 3
 

@@ -4,18 +4,18 @@ A reproduction of Mezentsev & Oseledets (arXiv 2505.21189) and Bondarenko, Palki
 (arXiv 2602.18301). This is the public list; notebooks import nothing private.
 """
 
-from reproducer.arrangements import ARRANGEMENTS, Arrangement
-from reproducer.compute import compute
-from reproducer.corpora import Text, load_texts
 from reproducer.errors import ReproducerError
-from reproducer.models import LanguageModel, load_lm
-from reproducer.problems import Penalty, Problem
-from reproducer.profiles import load_params
-from reproducer.recipes import RECIPES, Recipe
-from reproducer.solver import Solution, solve
-from reproducer.specs import FitSpec, SolveSpec, Spec
-from reproducer.store import Result, Store
-from reproducer.verdicts import Verdict
+from reproducer.experiments.profiles import load_params
+from reproducer.experiments.verdicts import Verdict
+from reproducer.models.language_model import LanguageModel, load_lm
+from reproducer.results.run import compute
+from reproducer.results.specs import FitSpec, SolveSpec, Spec
+from reproducer.results.store import Result, Store
+from reproducer.solver.arrangements import ARRANGEMENTS, Arrangement
+from reproducer.solver.problem import Penalty, Problem
+from reproducer.solver.recipes import RECIPES, Recipe
+from reproducer.solver.solve import Solution, solve
+from reproducer.texts.sources import Text, load_texts
 
 __all__ = [
     "ARRANGEMENTS",

@@ -1,5 +1,5 @@
 """`python -m reproducer` is the command `reproduce`."""
 
-from reproducer.cli import main
+from reproducer.app.cli import main
 
 main()

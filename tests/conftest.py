@@ -9,7 +9,7 @@ import torch
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from reproducer.models import LanguageModel, load_lm
+from reproducer.models.language_model import LanguageModel, load_lm
 
 
 @pytest.fixture(autouse=True)

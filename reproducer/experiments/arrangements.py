@@ -12,19 +12,19 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from reproducer import plots
-from reproducer.arrangements import ARRANGEMENTS, arrangement
-from reproducer.compute import cached_lm
-from reproducer.corpora import load_texts
-from reproducer.experiments.common import fit_frame, results_of, tested
-from reproducer.first_position import PositionSpec
-from reproducer.profiles import ExperimentParams
-from reproducer.published import published
-from reproducer.recipes import recipe
-from reproducer.specs import FitSpec, Spec
-from reproducer.statistics import bootstrap_interval
-from reproducer.store import Result
-from reproducer.verdicts import Verdict, verdict_on
+from reproducer.analysis.intervals import bootstrap_interval
+from reproducer.experiments import plots
+from reproducer.experiments.base import fit_frame, results_of, tested
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.experiments.published import published
+from reproducer.experiments.verdicts import Verdict, verdict_on
+from reproducer.readings.first_position import PositionSpec
+from reproducer.results.run import cached_lm
+from reproducer.results.specs import FitSpec, Spec
+from reproducer.results.store import Result
+from reproducer.solver.arrangements import ARRANGEMENTS, arrangement
+from reproducer.solver.recipes import recipe
+from reproducer.texts.sources import load_texts
 
 PAPERS_CHOICE = "[e] [m]x(N-1)"
 ONE_TOKEN = "[e]xN"
@@ -63,13 +63,13 @@ def fits(params: Params) -> list[FitSpec]:
 
 
 def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
-    """One row a fit; see `reproducer.experiments.common.fit_frame`."""
+    """One row a fit; see `reproducer.experiments.base.fit_frame`."""
     results = results_of(specs(params), compute_missing)
     return fit_frame([r for r in results if r.spec["kind"] == "fit"], params)
 
 
 def first_position(params: Params) -> Result:
-    """What the positions of the model hold; see `reproducer.first_position`."""
+    """What the positions of the model hold; see `reproducer.readings.first_position`."""
     (result,) = results_of([PositionSpec(model=params.model)], compute_missing=True)
     return result
 

@@ -16,20 +16,20 @@ import torch
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from reproducer import plots
-from reproducer.arrangements import arrangement
-from reproducer.attention_weights import attention_to, uniform_share
-from reproducer.compute import cached_lm
-from reproducer.corpora import load_texts
-from reproducer.experiments.common import default_arrangement, fit_frame, results_of, tested
-from reproducer.profiles import ExperimentParams
-from reproducer.provenance import provenance
-from reproducer.recipes import recipe
-from reproducer.specs import FitSpec, Spec
-from reproducer.statistics import bootstrap_interval
-from reproducer.store import Result
-from reproducer.vectors import solved
-from reproducer.verdicts import Verdict, verdict_on
+from reproducer.analysis.intervals import bootstrap_interval
+from reproducer.experiments import plots
+from reproducer.experiments.base import default_arrangement, fit_frame, results_of, tested
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.experiments.verdicts import Verdict, verdict_on
+from reproducer.readings.attention import attention_to, uniform_share
+from reproducer.results.provenance import provenance
+from reproducer.results.run import cached_lm
+from reproducer.results.specs import FitSpec, Spec
+from reproducer.results.store import Result
+from reproducer.results.vectors import solved
+from reproducer.solver.arrangements import arrangement
+from reproducer.solver.recipes import recipe
+from reproducer.texts.sources import load_texts
 
 # The first quarter of the positions is compared with the last; below this many inputs a
 # quarter is too few positions.

@@ -12,17 +12,17 @@ from typing import Literal
 import pandas as pd
 from pydantic import Field, field_validator
 
-from reproducer.compute import cached_lm
-from reproducer.corpora import load_texts
+from reproducer.analysis.prefix_search import Strategy, checked_grid, search_prefixes
+from reproducer.experiments.base import default_arrangement, results_of
 from reproducer.experiments.capacity_claims import claims
 from reproducer.experiments.capacity_views import figure, table
-from reproducer.experiments.common import default_arrangement, results_of
-from reproducer.prefix_search import Strategy, checked_grid, search_prefixes
-from reproducer.profiles import ExperimentParams
-from reproducer.recipes import recipe
-from reproducer.specs import Spec
-from reproducer.store import Result
-from reproducer.trials import Fetch, Setting, Way, longest, run_trials
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.experiments.trials import Fetch, Setting, Way, longest, run_trials
+from reproducer.results.run import cached_lm
+from reproducer.results.specs import Spec
+from reproducer.results.store import Result
+from reproducer.solver.recipes import recipe
+from reproducer.texts.sources import load_texts
 
 __all__ = ["Params", "claims", "collect", "figure", "specs", "strategies", "table"]
 
@@ -91,7 +91,7 @@ def specs(params: Params) -> list[Spec]:
 
 
 def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
-    """One row for each text and length tried; see `reproducer.trials.run_trials`."""
+    """One row for each text and length tried; see `reproducer.experiments.trials.run_trials`."""
     frame = _trials(params, lambda wanted: results_of(wanted, compute_missing))
     return frame.assign(profile=params.profile) if len(frame) else frame
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from reproducer.analysis.ratios import ratio_of_means
+from reproducer.experiments.base import tested
 from reproducer.experiments.capacity_views import capacities, kind
-from reproducer.experiments.common import tested
-from reproducer.model_zoo import MODELS
-from reproducer.published import published
-from reproducer.ratios import ratio_of_means
-from reproducer.trials import NEEDS, enough
-from reproducer.verdicts import Verdict, judge
+from reproducer.experiments.published import published
+from reproducer.experiments.trials import NEEDS, enough
+from reproducer.experiments.verdicts import Verdict, judge
+from reproducer.models.zoo import MODELS
 
 NATURAL = ("unseen", "seen")
 ONE_STEP = 2**0.5  # from one length of the papers' grid to the next

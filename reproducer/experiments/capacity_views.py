@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reproducer import plots
-from reproducer.published import published
-from reproducer.trials import longest
+from reproducer.experiments import plots
+from reproducer.experiments.published import published
+from reproducer.experiments.trials import longest
 
 MARKER = {"own m": "o", "shared m": "s", "1 mem": "^", "2 mem": "D"}
 

@@ -15,19 +15,19 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from reproducer import plots
-from reproducer.compute import cached_lm, stored
-from reproducer.corpora import load_texts
-from reproducer.curves import CurveSpec, End, PathSpec
+from reproducer.analysis.intervals import bootstrap_interval
 from reproducer.errors import ReproducerError
-from reproducer.experiments.common import default_arrangement, results_of, tested
-from reproducer.profiles import ExperimentParams
-from reproducer.recipes import recipe
-from reproducer.solutions import Point, points_of
-from reproducer.specs import FitSpec, Spec
-from reproducer.statistics import bootstrap_interval
-from reproducer.store import Result
-from reproducer.verdicts import Verdict, verdict_on
+from reproducer.experiments import plots
+from reproducer.experiments.base import default_arrangement, results_of, tested
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.experiments.verdicts import Verdict, verdict_on
+from reproducer.readings.curves import CurveSpec, End, PathSpec
+from reproducer.results.run import cached_lm, stored
+from reproducer.results.solutions import Point, points_of
+from reproducer.results.specs import FitSpec, Spec
+from reproducer.results.store import Result
+from reproducer.solver.recipes import recipe
+from reproducer.texts.sources import load_texts
 
 PATHS = {"straight": "straight line", "curved": "Bézier curve"}
 MIN_TEXTS = 3

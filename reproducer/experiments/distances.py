@@ -13,11 +13,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from reproducer.compute import cached_lm, stored
-from reproducer.continuations import ContinuationSpec, context_of, contexts, texts_of
-from reproducer.corpora import Text
 from reproducer.errors import ReproducerError
-from reproducer.experiments.common import default_arrangement, results_of
+from reproducer.experiments.base import default_arrangement, results_of
 from reproducer.experiments.distances_claims import DIFFERENT, SAME_CONTEXT, SAME_TEXT, claims
 from reproducer.experiments.distances_views import (
     binned_figure,
@@ -27,11 +24,14 @@ from reproducer.experiments.distances_views import (
     regression_table,
     table,
 )
-from reproducer.profiles import ExperimentParams
-from reproducer.recipes import recipe
-from reproducer.solutions import Point, points_of
-from reproducer.specs import FitSpec, Spec
-from reproducer.text_distance import cosine_distances, semantic_distances, tfidf_distances
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.readings.continuations import ContinuationSpec, context_of, contexts, texts_of
+from reproducer.results.run import cached_lm, stored
+from reproducer.results.solutions import Point, points_of
+from reproducer.results.specs import FitSpec, Spec
+from reproducer.solver.recipes import recipe
+from reproducer.texts.distance import cosine_distances, semantic_distances, tfidf_distances
+from reproducer.texts.sources import Text
 
 __all__ = [
     "Params",

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from reproducer.analysis.intervals import bootstrap_interval
+from reproducer.analysis.pair_regression import PairFit, pair_regression
 from reproducer.errors import ReproducerError
-from reproducer.experiments.common import tested
-from reproducer.pair_regression import PairFit, pair_regression
-from reproducer.statistics import bootstrap_interval
-from reproducer.verdicts import Verdict, verdict_on
+from reproducer.experiments.base import tested
+from reproducer.experiments.verdicts import Verdict, verdict_on
 
 SAME_TEXT, SAME_CONTEXT, DIFFERENT = GROUPS = ("same text", "same context", "different contexts")
 COMPARISONS = ((SAME_TEXT, SAME_CONTEXT), (SAME_CONTEXT, DIFFERENT))

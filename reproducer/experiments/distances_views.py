@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from reproducer import plots
+from reproducer.analysis.intervals import bootstrap_interval
+from reproducer.experiments import plots
 from reproducer.experiments.distances_claims import (
     DIFFERENT,
     GROUPS,
@@ -18,7 +19,6 @@ from reproducer.experiments.distances_claims import (
     effects,
     regressions,
 )
-from reproducer.statistics import bootstrap_interval
 
 N_BINS = 8
 DENSITY_PAIRS = 5000

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reproducer.baseline import GreedySpec
+from reproducer.experiments.base import results_of
 from reproducer.experiments.capacity import SearchParams, settings
-from reproducer.experiments.common import results_of
 from reproducer.experiments.information_views import claims, control_table, figure, table
-from reproducer.specs import Spec
-from reproducer.store import Result
-from reproducer.surprisal import text_information
-from reproducer.trials import N_MEM, THRESHOLD, Fetch, Setting, longest, run_trials
+from reproducer.experiments.trials import N_MEM, THRESHOLD, Fetch, Setting, longest, run_trials
+from reproducer.readings.mem_vectors import GreedySpec
+from reproducer.readings.surprisal import text_information
+from reproducer.results.specs import Spec
+from reproducer.results.store import Result
 
 __all__ = ["Params", "claims", "collect", "control_table", "figure", "specs", "table"]
 
@@ -44,7 +44,7 @@ def specs(params: Params) -> list[Spec]:
 
 
 def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
-    """One row for each text and way; columns of `reproducer.trials.longest`, and `control`.
+    """One row for each text and way: `reproducer.experiments.trials.longest`, and `control`.
 
     For the autoregressive ways `held_tokens` is what greedy decoding gives back, and
     `greedy_accuracy` its accuracy over the prefix that came back under teacher forcing.

@@ -7,11 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reproducer import plots
-from reproducer.experiments.common import tested
-from reproducer.ratios import ratio_of_means
-from reproducer.trials import NEEDS, enough
-from reproducer.verdicts import Verdict, judge
+from reproducer.analysis.ratios import ratio_of_means
+from reproducer.experiments import plots
+from reproducer.experiments.base import tested
+from reproducer.experiments.trials import NEEDS, enough
+from reproducer.experiments.verdicts import Verdict, judge
 
 # (autoregressive, one pass): as many trained vectors of its own for each text on either side.
 PAIRS = (("1 mem", "shared m"), ("2 mem", "own m"))

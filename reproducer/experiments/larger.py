@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from reproducer.experiments import experiment
-from reproducer.experiments.common import tested
-from reproducer.profiles import SHIPPED, ExperimentParams, load_params
+from reproducer.experiments.base import tested
+from reproducer.experiments.profiles import SHIPPED, ExperimentParams, load_params
 
 
 def larger(name: str, shown: ExperimentParams, profile: str = SHIPPED) -> pd.DataFrame:

@@ -16,21 +16,20 @@ from matplotlib.figure import Figure
 from pydantic import Field
 from torch import Tensor
 
-from reproducer import plots
-from reproducer.compute import cached_lm
-from reproducer.experiments import attention
-from reproducer.experiments.common import fit_frame, results_of, tested
-from reproducer.head import head_loss
-from reproducer.memory import batch_inputs
-from reproducer.models import LanguageModel
-from reproducer.perturb import NOISES, halving_alpha, noise_direction, perturbed
-from reproducer.problems import Problem
-from reproducer.provenance import provenance
-from reproducer.specs import FitSpec, Spec
-from reproducer.statistics import bootstrap_interval
-from reproducer.store import Result
-from reproducer.vectors import solved
-from reproducer.verdicts import Verdict, verdict_on
+from reproducer.analysis.intervals import bootstrap_interval
+from reproducer.decoder.head import head_loss
+from reproducer.experiments import attention, plots
+from reproducer.experiments.base import fit_frame, results_of, tested
+from reproducer.experiments.verdicts import Verdict, verdict_on
+from reproducer.models.language_model import LanguageModel
+from reproducer.readings.noise import NOISES, halving_alpha, noise_direction, perturbed
+from reproducer.results.provenance import provenance
+from reproducer.results.run import cached_lm
+from reproducer.results.specs import FitSpec, Spec
+from reproducer.results.store import Result
+from reproducer.results.vectors import solved
+from reproducer.solver.memory import batch_inputs
+from reproducer.solver.problem import Problem
 
 MIN_TEXTS = 5
 

@@ -10,15 +10,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from reproducer import plots
-from reproducer.compute import cached_lm
-from reproducer.corpora import load_texts
-from reproducer.experiments.common import default_arrangement, fit_frame, results_of, tested
-from reproducer.profiles import ExperimentParams
-from reproducer.recipes import recipe
-from reproducer.specs import FitSpec
-from reproducer.statistics import bootstrap_interval
-from reproducer.verdicts import Verdict
+from reproducer.analysis.intervals import bootstrap_interval
+from reproducer.experiments import plots
+from reproducer.experiments.base import default_arrangement, fit_frame, results_of, tested
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.experiments.verdicts import Verdict
+from reproducer.results.run import cached_lm
+from reproducer.results.specs import FitSpec
+from reproducer.solver.recipes import recipe
+from reproducer.texts.sources import load_texts
 
 MARGIN = 0.03
 DTYPES = ("float32", "bfloat16")
@@ -57,7 +57,7 @@ def specs(params: Params) -> list[FitSpec]:
 
 
 def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
-    """One row a fit; see `reproducer.experiments.common.fit_frame`."""
+    """One row a fit; see `reproducer.experiments.base.fit_frame`."""
     return fit_frame(results_of(specs(params), compute_missing), params)
 
 

@@ -14,19 +14,19 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from reproducer import plots
-from reproducer.compute import cached_lm
-from reproducer.corpora import halves, load_texts, passages, tokenize
-from reproducer.encoder import encode
+from reproducer.analysis.intervals import bootstrap_interval
 from reproducer.errors import ReproducerError
-from reproducer.experiments.common import default_arrangement, results_of, tested
-from reproducer.profiles import ExperimentParams
-from reproducer.readout import CONTROLS, Prompt, ReadoutSpec, distinct
-from reproducer.recipes import recipe
-from reproducer.specs import FitSpec, Spec
-from reproducer.statistics import bootstrap_interval
-from reproducer.store import Result
-from reproducer.verdicts import Verdict, verdict_on
+from reproducer.experiments import plots
+from reproducer.experiments.base import default_arrangement, results_of, tested
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.experiments.verdicts import Verdict, verdict_on
+from reproducer.readings.readout import CONTROLS, Prompt, ReadoutSpec, distinct
+from reproducer.results.run import cached_lm
+from reproducer.results.specs import FitSpec, Spec
+from reproducer.results.store import Result
+from reproducer.solver.recipes import recipe
+from reproducer.texts.sentence_encoder import encode
+from reproducer.texts.sources import halves, load_texts, passages, tokenize
 
 UNRELATED = 0.1  # gain in cosine similarity below which texts count as unrelated
 MIN_TEXTS = 4

@@ -1,7 +1,7 @@
 """Recipes compared: how many steps does the papers' recipe need, and how many a tuned one?
 
 Not in the papers. The same texts, starts drawn from the same seeds; the texts on which `fast` was
-tuned are not among them (`reproducer.recipes`).
+tuned are not among them (`reproducer.solver.recipes`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from reproducer import plots
-from reproducer.compute import cached_lm
-from reproducer.corpora import load_texts
-from reproducer.experiments.common import default_arrangement, fit_frame, results_of, tested
-from reproducer.profiles import ExperimentParams
-from reproducer.recipes import recipe
-from reproducer.specs import FitSpec
-from reproducer.verdicts import Verdict, judge
+from reproducer.experiments import plots
+from reproducer.experiments.base import default_arrangement, fit_frame, results_of, tested
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.experiments.verdicts import Verdict, judge
+from reproducer.results.run import cached_lm
+from reproducer.results.specs import FitSpec
+from reproducer.solver.recipes import recipe
+from reproducer.texts.sources import load_texts
 
 TARGET = 0.95
 RESAMPLES = 1000

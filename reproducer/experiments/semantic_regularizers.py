@@ -14,11 +14,9 @@ import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from reproducer.compute import cached_lm
-from reproducer.corpora import Text, load_texts
-from reproducer.encoder import EMBEDDED
 from reproducer.errors import ReproducerError
-from reproducer.experiments.common import default_arrangement, fit_frame, results_of, tested
+from reproducer.experiments.base import default_arrangement, fit_frame, results_of, tested
+from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.semantic_regularizers_claims import regularizer_claims
 from reproducer.experiments.semantic_regularizers_views import (
     anchored,
@@ -29,15 +27,17 @@ from reproducer.experiments.semantic_regularizers_views import (
     relational_table,
     table,
 )
-from reproducer.penalties import AGREEMENT
-from reproducer.problems import Penalty
-from reproducer.profiles import ExperimentParams
-from reproducer.recipes import recipe
-from reproducer.specs import FitSpec
-from reproducer.store import Result
-from reproducer.teachers import teacher_vectors
-from reproducer.vectors import with_vectors
-from reproducer.verdicts import Verdict
+from reproducer.experiments.verdicts import Verdict
+from reproducer.results.run import cached_lm
+from reproducer.results.specs import FitSpec
+from reproducer.results.store import Result
+from reproducer.results.vectors import with_vectors
+from reproducer.solver.penalties import AGREEMENT
+from reproducer.solver.problem import Penalty
+from reproducer.solver.recipes import recipe
+from reproducer.texts.sentence_encoder import EMBEDDED
+from reproducer.texts.sources import Text, load_texts
+from reproducer.texts.teachers import teacher_vectors
 
 __all__ = [
     "Params",

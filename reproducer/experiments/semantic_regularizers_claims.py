@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from reproducer.mantel import interval
-from reproducer.statistics import bootstrap_interval
-from reproducer.verdicts import Verdict, verdict_on
+from reproducer.analysis.intervals import bootstrap_interval
+from reproducer.analysis.matrices import interval
+from reproducer.experiments.verdicts import Verdict, verdict_on
 
 WEAK, STRONG = 0.02, 0.5
 MIN_TEXTS, MIN_BATCHES, MIN_ACCURACY = 10, 5, 0.8

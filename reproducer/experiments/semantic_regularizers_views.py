@@ -7,10 +7,10 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from reproducer import plots
+from reproducer.analysis.matrices import bootstrap_correlations, interval, pair_correlation
+from reproducer.experiments import plots
 from reproducer.experiments.semantic_regularizers_claims import MIN_BATCHES
-from reproducer.mantel import bootstrap_correlations, interval, pair_correlation
-from reproducer.penalties import cosine_matrix
+from reproducer.solver.penalties import cosine_matrix
 
 
 def anchored(df: pd.DataFrame) -> pd.DataFrame:

@@ -15,16 +15,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from reproducer import plots
-from reproducer.compute import cached_lm
-from reproducer.corpora import Text, tokenize
-from reproducer.encoder import encode
+from reproducer.analysis.intervals import bootstrap_interval
+from reproducer.analysis.matrices import interval
 from reproducer.errors import ReproducerError
-from reproducer.experiments.common import default_arrangement, fit_frame, results_of, tested
-from reproducer.families import Family, load_families
-from reproducer.mantel import interval
-from reproducer.maps import map_figure
-from reproducer.meaning import (
+from reproducer.experiments import plots
+from reproducer.experiments.base import default_arrangement, fit_frame, results_of, tested
+from reproducer.experiments.maps import map_figure
+from reproducer.experiments.meaning import (
     MEASURES,
     REFERENCES,
     VECTORS,
@@ -33,14 +30,17 @@ from reproducer.meaning import (
     measures,
     subset,
 )
-from reproducer.models import LanguageModel
-from reproducer.profiles import ExperimentParams
-from reproducer.recipes import recipe
-from reproducer.specs import FitSpec
-from reproducer.statistics import bootstrap_interval
-from reproducer.variants import lexical_variants
-from reproducer.vectors import solved, with_vectors
-from reproducer.verdicts import Verdict, verdict_on
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.experiments.verdicts import Verdict, verdict_on
+from reproducer.models.language_model import LanguageModel
+from reproducer.results.run import cached_lm
+from reproducer.results.specs import FitSpec
+from reproducer.results.vectors import solved, with_vectors
+from reproducer.solver.recipes import recipe
+from reproducer.texts.families import Family, load_families
+from reproducer.texts.misspellings import lexical_variants
+from reproducer.texts.sentence_encoder import encode
+from reproducer.texts.sources import Text, tokenize
 
 KINDS = ("lexical", "paraphrase")
 E_ONLY = ("e", *REFERENCES)

@@ -16,18 +16,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pydantic import Field, ValidationInfo, field_validator
 
-from reproducer import plots
-from reproducer.best_of_k import best_of_k
-from reproducer.compute import cached_lm
-from reproducer.corpora import load_texts
+from reproducer.analysis.best_of_k import best_of_k
+from reproducer.analysis.intervals import bootstrap_interval
 from reproducer.errors import ReproducerError
-from reproducer.experiments.common import default_arrangement, fit_frame, results_of, tested
-from reproducer.profiles import ExperimentParams
-from reproducer.published import published
-from reproducer.recipes import recipe
-from reproducer.specs import FitSpec
-from reproducer.statistics import bootstrap_interval
-from reproducer.verdicts import Verdict, verdict_on
+from reproducer.experiments import plots
+from reproducer.experiments.base import default_arrangement, fit_frame, results_of, tested
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.experiments.published import published
+from reproducer.experiments.verdicts import Verdict, verdict_on
+from reproducer.results.run import cached_lm
+from reproducer.results.specs import FitSpec
+from reproducer.solver.recipes import recipe
+from reproducer.texts.sources import load_texts
 
 ROLES = ("e", "m")
 ENOUGH_GROUP, ENOUGH_SEEDS = 16, 5

@@ -16,23 +16,23 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from reproducer import plots
-from reproducer.compute import cached_lm
-from reproducer.corpora import Text, tokenize
+from reproducer.analysis.clusters import cosine_distances, silhouettes
+from reproducer.analysis.intervals import bootstrap_interval
+from reproducer.analysis.matrices import pair_correlation
+from reproducer.analysis.probes import bag_of_words, probe_hits, shuffled_hits
 from reproducer.errors import ReproducerError
-from reproducer.experiments.common import default_arrangement, fit_frame, results_of, tested
-from reproducer.geometry import cosine_distances, silhouettes
-from reproducer.grammars import CLASSES, GROUPS, sentences
-from reproducer.mantel import pair_correlation
-from reproducer.maps import map_figure
-from reproducer.models import LanguageModel
-from reproducer.probes import bag_of_words, probe_hits, shuffled_hits
-from reproducer.profiles import ExperimentParams
-from reproducer.recipes import recipe
-from reproducer.specs import FitSpec
-from reproducer.statistics import bootstrap_interval
-from reproducer.vectors import TOKENS, solved, stacked, with_vectors
-from reproducer.verdicts import Verdict, verdict_on
+from reproducer.experiments import plots
+from reproducer.experiments.base import default_arrangement, fit_frame, results_of, tested
+from reproducer.experiments.maps import map_figure
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.experiments.verdicts import Verdict, verdict_on
+from reproducer.models.language_model import LanguageModel
+from reproducer.results.run import cached_lm
+from reproducer.results.specs import FitSpec
+from reproducer.results.vectors import TOKENS, solved, stacked, with_vectors
+from reproducer.solver.recipes import recipe
+from reproducer.texts.grammars import CLASSES, GROUPS, sentences
+from reproducer.texts.sources import Text, tokenize
 
 Condition = Literal["matched", "free"]
 BASELINES = ("length only", "bag of words", "shuffled labels")

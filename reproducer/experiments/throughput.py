@@ -2,7 +2,7 @@
 
 One forward pass against token-by-token decoding, in tokens a second, at the longest length
 that one pass can reconstruct. The library's code is what the paper timed; fast code does both
-sides as well as we can (see `reproducer.decoding`).
+sides as well as we can (see `reproducer.readings.decoding`).
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field, model_validator
 
-from reproducer import plots
+from reproducer.analysis.intervals import bootstrap_interval
 from reproducer.errors import ReproducerError
-from reproducer.experiments.common import results_of, tested
-from reproducer.models import RANDOM_PREFIX
-from reproducer.profiles import ExperimentParams
-from reproducer.published import published
-from reproducer.speed import DecodingSpec
-from reproducer.statistics import bootstrap_interval
-from reproducer.verdicts import Verdict, verdict_on
+from reproducer.experiments import plots
+from reproducer.experiments.base import results_of, tested
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.experiments.published import published
+from reproducer.experiments.verdicts import Verdict, verdict_on
+from reproducer.models.language_model import RANDOM_PREFIX
+from reproducer.readings.speed import DecodingSpec
+from reproducer.results.provenance import joined_devices
 
 WAYS = ("one pass", "autoregressive")
 CODES = ("library", "fast")
@@ -200,10 +201,9 @@ def note(df: pd.DataFrame) -> str:
     """One line for the page: what was timed, where, and how steady the times were."""
     if df.empty:
         return "No result of this profile is stored."
-    devices = "; ".join(sorted(df["device"].unique()))
     return (
-        f"Timed on {devices} ({', '.join(sorted(df['dtype'].unique()))}), profile "
-        f"{df['profile'].iloc[0]}. Slowest minus fastest repeat, as a share of the median: "
+        f"Timed on {joined_devices(df['device'])} ({', '.join(sorted(df['dtype'].unique()))}), "
+        f"profile {df['profile'].iloc[0]}. Slowest minus fastest repeat, as a share of the median: "
         f"{df['spread'].median():.0%} typically, {df['spread'].max():.0%} at worst."
     )
 

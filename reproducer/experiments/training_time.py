@@ -11,19 +11,19 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from reproducer import plots
-from reproducer.compute import cached_lm
-from reproducer.corpora import load_texts
-from reproducer.experiments.common import default_arrangement, results_of, tested
-from reproducer.models import RANDOM_PREFIX
-from reproducer.profiles import ExperimentParams
-from reproducer.published import published
-from reproducer.recipes import recipe
-from reproducer.specs import FitSpec, Spec
-from reproducer.speed import StepSpec
-from reproducer.statistics import bootstrap_interval
-from reproducer.store import Result
-from reproducer.verdicts import Verdict, verdict_on
+from reproducer.analysis.intervals import bootstrap_interval
+from reproducer.experiments import plots
+from reproducer.experiments.base import default_arrangement, results_of, tested
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.experiments.published import published
+from reproducer.experiments.verdicts import Verdict, verdict_on
+from reproducer.models.language_model import RANDOM_PREFIX
+from reproducer.readings.speed import StepSpec
+from reproducer.results.run import cached_lm
+from reproducer.results.specs import FitSpec, Spec
+from reproducer.results.store import Result
+from reproducer.solver.recipes import recipe
+from reproducer.texts.sources import load_texts
 
 
 class Params(ExperimentParams):

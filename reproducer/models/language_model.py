@@ -1,0 +1,252 @@
+"""Frozen language models: loading by name, and the three things the solver needs of them.
+
+A `LanguageModel` keeps the library's model in float32 as the reference, and hands out lean
+decoders (`reproducer.decoder.lean`) in the dtype that solving uses and in float32 for measuring.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+
+from reproducer.decoder.lean import lean_decoder
+from reproducer.errors import ReproducerError, did_you_mean
+from reproducer.models.smollm2 import smollm2_folder
+from reproducer.models.zoo import MODELS, ModelEntry
+
+# A bar for a second of loading would stand between the user's own output.
+transformers.utils.logging.disable_progress_bar()
+
+RANDOM_PREFIX = "random:"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class LibraryDecoder(nn.Module):
+    """Any architecture, through the library's own code: the fallback of `lean_decoder`."""
+
+    def __init__(self, hf: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        same = next(hf.parameters()).dtype == dtype
+        self.hf = hf if same else _copy_in(hf, dtype)
+        out = self.hf.get_output_embeddings()
+        self.head, self.head_bias = out.weight, getattr(out, "bias", None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.hf.base_model(inputs_embeds=x, use_cache=False).last_hidden_state
+
+
+def _copy_in(hf: nn.Module, dtype: torch.dtype) -> nn.Module:
+    copied = type(hf)(hf.config).to(dtype).eval().requires_grad_(False)
+    copied.load_state_dict(hf.state_dict())
+    return copied.to(next(hf.parameters()).device)
+
+
+@dataclass(eq=False)
+class LanguageModel:
+    """A frozen causal language model.
+
+    Attributes:
+        name: what it was loaded by; `hf`: the library's model, float32, on `device`.
+        dtype: the dtype of solving; measuring is always in float32.
+    """
+
+    name: str
+    hf: nn.Module
+    device: torch.device
+    dtype: torch.dtype
+    entry: ModelEntry
+    folder: str | None = None
+    _decoders: dict[torch.dtype, nn.Module] = field(default_factory=dict, repr=False)
+
+    @property
+    def config(self) -> Any:
+        return self.hf.config
+
+    @property
+    def d_model(self) -> int:
+        return self.hf.get_input_embeddings().weight.shape[1]
+
+    @property
+    def vocab_size(self) -> int:
+        return self.hf.get_input_embeddings().weight.shape[0]
+
+    @property
+    def max_positions(self) -> int:
+        return self.config.max_position_embeddings
+
+    @property
+    def default_arrangement(self) -> str:
+        """The arrangement that experiments after A1 use on this model."""
+        return self.entry.arrangement
+
+    @cached_property
+    def tokenizer(self) -> transformers.PreTrainedTokenizerBase:
+        """The model's tokenizer, loaded on first use."""
+        if self.folder is None:
+            return _byte_tokenizer()
+        with _hub_errors(self.folder):
+            return transformers.AutoTokenizer.from_pretrained(self.folder)
+
+    @cached_property
+    def bos_token_id(self) -> int:
+        """The token that stands before a text when the model reads it autoregressively."""
+        found = (self.config.bos_token_id, self.config.eos_token_id)
+        return next((i for i in found if isinstance(i, int)), 0)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over names, shapes and float32 values of all weights."""
+        total = hashlib.sha256()
+        for key, value in sorted(self.hf.state_dict().items()):
+            total.update(f"{key}{tuple(value.shape)}".encode())
+            total.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return total.hexdigest()
+
+    def decoder(self, dtype: torch.dtype | None = None) -> nn.Module:
+        """The decoder in `dtype` (None: that of solving): lean where the family has one."""
+        dtype = dtype or self.dtype
+        if dtype not in self._decoders:
+            lean = lean_decoder(self.hf)
+            self._decoders[dtype] = lean.to(dtype) if lean else LibraryDecoder(self.hf, dtype)
+        return self._decoders[dtype]
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Input embeddings (…, d_model), float32, of `tokens` (…)."""
+        return self.hf.get_input_embeddings()(tokens.to(self.device))
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """Final hidden states (B, L, d_model) of input embeddings `x`, differentiable in `x`."""
+        decoder = self.decoder()
+        return decoder(x.to(self.dtype))
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits (B, L, vocab) of input embeddings `x` (B, L, d_model), in `x`'s dtype.
+
+        Through the decoder of that dtype, so float32 embeddings are measured in float32.
+        """
+        decoder = self.decoder(x.dtype)
+        return nn.functional.linear(decoder(x), decoder.head, decoder.head_bias)
+
+
+def load_lm(name: str, device: str = "auto", dtype: str = "auto") -> LanguageModel:
+    """Load a frozen language model.
+
+    Args:
+        name: `smollm2-135m` (embedded), a short name of `MODELS`, `tiny` (random weights, for
+            tests), `random:<name>` (untrained weights of that shape, seeded), a local folder,
+            or a hub name. Code that a checkpoint brings along is never run.
+        device: `auto` (CUDA if there is one), `cpu`, `cuda`, `cuda:1`, …
+        dtype: of solving: `float32`, `bfloat16`, or `auto`, which is bfloat16 where the
+            device computes in it natively.
+
+    Raises:
+        ReproducerError: unknown name, a folder that holds no model, an unreachable or gated
+            hub, an unknown device or dtype.
+    """
+    where = _device(device)
+    solving = _dtype(dtype, where)
+    base = name.removeprefix(RANDOM_PREFIX)
+    entry = MODELS.get(base) or ModelEntry(hub=_known_place(base))
+    if name.startswith(RANDOM_PREFIX) or base == "tiny":
+        hf, folder = _untrained(base, entry), _tokenizer_folder(base, entry)
+    else:
+        folder = str(smollm2_folder()) if base == "smollm2-135m" else entry.hub
+        hf = _pretrained(folder)
+    hf = hf.to(where).eval().requires_grad_(False)
+    return LanguageModel(name, hf, where, solving, entry, folder)
+
+
+def _known_place(name: str) -> str:
+    if Path(name).is_dir():
+        if not (Path(name) / "config.json").exists():
+            raise ReproducerError(f"expected a model in {name}: the folder has no config.json")
+        return str(Path(name).resolve())
+    if name.count("/") == 1 and not name.startswith((".", "/")):
+        return name
+    raise ReproducerError(
+        f"unknown model {name!r}: neither a folder nor a hub name; {did_you_mean(name, MODELS)}"
+    )
+
+
+def _pretrained(folder: str) -> nn.Module:
+    with _hub_errors(folder):
+        return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+
+def _untrained(name: str, entry: ModelEntry) -> nn.Module:
+    if entry.shape:
+        config = entry.config()
+    else:
+        with _hub_errors(name):
+            config = transformers.AutoConfig.from_pretrained(entry.hub)
+    # Always drawn on the CPU from one seed, so that every machine has the same weights.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+
+
+def _tokenizer_folder(name: str, entry: ModelEntry) -> str | None:
+    return str(smollm2_folder()) if name == "smollm2-135m" else entry.hub
+
+
+@contextlib.contextmanager
+def _hub_errors(name: str):
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        if Path(name).is_dir():
+            reason = f"expected a causal language model in {name}"
+        else:
+            reason = (
+                f"cannot load {name!r} from the hub: unreachable, gated or not there "
+                "(for a gated model accept its licence and set HF_TOKEN; "
+                "smollm2-135m works without the hub)"
+            )
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ReproducerError(f"{reason}: {first}") from error
+
+
+def _device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        where = torch.device(device)
+        torch.empty(1, device=where)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ReproducerError(f"cannot use device {device!r}: {reason}") from error
+    return where
+
+
+def _dtype(dtype: str, device: torch.device) -> torch.dtype:
+    if dtype != "auto":
+        if dtype not in DTYPES:
+            raise ReproducerError(f"unknown dtype {dtype!r}; {did_you_mean(dtype, DTYPES)}")
+        return DTYPES[dtype]
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        cpu = torch.cpu
+        native = cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported()
+    return torch.bfloat16 if native else torch.float32
+
+
+def _byte_tokenizer() -> transformers.PreTrainedTokenizerBase:
+    """One token a byte: the tokenizer of `tiny`, made in memory."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    core = Tokenizer(models.BPE({c: i for i, c in enumerate(alphabet)}, []))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=core, bos_token="<bos>", eos_token="<eos>"
+    )

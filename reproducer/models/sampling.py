@@ -1,0 +1,48 @@
+"""Token by token: what a frozen model writes after given input vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from reproducer.models.language_model import LanguageModel
+
+
+@torch.no_grad()
+def write_after(
+    lm: LanguageModel, start: Tensor, n_tokens: int, seeds: Sequence[int], temperature: float = 1.0
+) -> Tensor:
+    """`n_tokens` token ids after each row of `start`, special tokens excluded.
+
+    Args:
+        start: input embeddings (B, L, d_model), float32.
+        seeds: one a row; every row draws from its own stream, so its text does not depend on
+            its neighbours beyond rounding.
+        temperature: 0 takes the most likely token.
+
+    Returns:
+        (B, n_tokens), on the CPU.
+    """
+    draws = [torch.Generator().manual_seed(seed) for seed in seeds]
+    special = sorted(set(lm.tokenizer.all_special_ids) | {lm.bos_token_id})
+    banned = torch.tensor([token for token in special if token < lm.vocab_size])
+    x, cache, columns = start.to(lm.device), None, []
+    for _ in range(n_tokens):
+        out = lm.hf(inputs_embeds=x, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache = out.past_key_values
+        logits = out.logits[:, -1].float().cpu()
+        logits[:, banned] = -torch.inf
+        columns.append(_next(logits, draws, temperature))
+        x = lm.embed(columns[-1])
+    return torch.cat(columns, dim=1)
+
+
+def _next(logits: Tensor, draws: list[torch.Generator], temperature: float) -> Tensor:
+    """The next token of each row: (B, V) → (B, 1)."""
+    if temperature == 0:
+        return logits.argmax(-1, keepdim=True)
+    shares = (logits / temperature).softmax(-1)
+    drawn = [torch.multinomial(p, 1, generator=g) for p, g in zip(shares, draws, strict=True)]
+    return torch.stack(drawn)

@@ -1,0 +1,59 @@
+"""Fitted proto-tokens as vectors of a frame, ready to be compared.
+
+A frame of fits (`fit_frame`) gets a column for `e` and one for `m`; `stacked` turns rows of
+it into a matrix for any of `TOKENS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from reproducer.errors import ReproducerError, require_name
+from reproducer.results.specs import FitSpec
+from reproducer.results.store import Result
+
+TOKENS = ("e", "m", "[e;m]")
+
+
+def with_vectors(frame: pd.DataFrame, results: Iterable[Result]) -> pd.DataFrame:
+    """`frame` with columns `e` and `m`, float64 arrays (d_model,), of each sequence."""
+    if frame.empty:
+        return frame
+    vectors: dict[str, list[np.ndarray]] = {"e": [], "m": []}
+    for result in results:
+        spec, rows = FitSpec(**result.spec), result.arrays["rows"].double().numpy()
+        for s in range(len(spec.sequences)):
+            for role, column in vectors.items():
+                column.append(rows[spec.row_of(role, s)])
+    return frame.assign(**vectors)
+
+
+def solved(frame: pd.DataFrame, min_accuracy: float) -> pd.DataFrame:
+    """The rows with at least that accuracy; raises if there are none."""
+    kept = frame[frame["accuracy"] >= min_accuracy]
+    if kept.empty:
+        best = frame["accuracy"].max()
+        raise ReproducerError(
+            f"expected texts solved to an accuracy of {min_accuracy:g} or more, got none of "
+            f"{len(frame)}: the best has {best:.2f}; raise max_steps or lower min_accuracy"
+        )
+    return kept
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Rows (n, d) scaled to length 1; a row of zeros stays."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1)
+
+
+def stacked(frame: pd.DataFrame, tokens: str) -> np.ndarray:
+    """One of `TOKENS` as a matrix (n_rows, d).
+
+    In `[e;m]` both parts have length 1, so that the longer one does not decide alone.
+    """
+    require_name("token", tokens, TOKENS)
+    parts = [np.stack(frame[role].to_list()) for role in ("e", "m") if role in tokens]
+    return parts[0] if len(parts) == 1 else np.hstack([unit(part) for part in parts])

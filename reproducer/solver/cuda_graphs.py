@@ -1,0 +1,51 @@
+"""One optimizer step as a function: plain, or recorded once as a CUDA graph and replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from reproducer.models.language_model import LanguageModel
+from reproducer.solver.slots import Slots
+
+WARM_UPS = 3
+
+
+def stepper(lm: LanguageModel, slots: Slots) -> Callable[[int], None]:
+    """A function of the chunk size (sequences per pass) that advances all slots by a step."""
+    decoder, dtype = lm.decoder(), lm.dtype
+
+    def plain(chunk: int) -> None:
+        slots.advance(*slots.backward(decoder, dtype, chunk))
+
+    return _Graphed(plain, slots) if lm.device.type == "cuda" else plain
+
+
+class _Graphed:
+    """Records `step` at its first call for each chunk size, and replays it after that."""
+
+    def __init__(self, step: Callable[[int], None], slots: Slots) -> None:
+        self.step, self.slots = step, slots
+        self.graphs: dict[int, torch.cuda.CUDAGraph] = {}
+
+    def __call__(self, chunk: int) -> None:
+        if chunk not in self.graphs:
+            self.graphs = {chunk: self._record(chunk)}
+        self.graphs[chunk].replay()
+
+    def _record(self, chunk: int) -> torch.cuda.CUDAGraph:
+        # Warming up moves the state: take it back afterwards.
+        before = {name: tensor.clone() for name, tensor in self.slots.tensors().items()}
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UPS):
+                self.step(chunk)
+        torch.cuda.current_stream().wait_stream(side)
+        for name, tensor in self.slots.tensors().items():
+            tensor.copy_(before[name])
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self.step(chunk)
+        return graph

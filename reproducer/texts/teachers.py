@@ -1,0 +1,80 @@
+"""Teacher vectors: sentence embeddings brought to the width of the language model.
+
+A cosine needs equal widths, and Bondarenko et al. do not say how they got them. A narrower
+teacher is lifted by a fixed map with orthonormal columns, which keeps all its cosines; a
+wider one is cut, if it was trained so that its first components serve alone (Matryoshka).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from reproducer.errors import ReproducerError, require_name
+from reproducer.texts.sentence_encoder import EMBEDDED, encode
+
+LIFT_SEED = 0
+RANDOM_WIDTH = 32
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A sentence encoder (None: random vectors) and whether its leading components serve alone."""
+
+    encoder: str | None
+    matryoshka: bool = False
+
+
+TEACHERS: dict[str, Teacher] = {
+    EMBEDDED: Teacher(EMBEDDED),
+    "qwen3-embedding-8b": Teacher("Qwen/Qwen3-Embedding-8B", matryoshka=True),
+    # A control that knows no meaning: what a regularizer does for it, it does for any target.
+    "random": Teacher(None),
+}
+
+
+def teacher_vectors(sentences: list[str], name: str, d_model: int | None = None) -> Tensor:
+    """Unit vectors (n, d_model) of `sentences`; their own width for None."""
+    teacher = TEACHERS[require_name("teacher", name, TEACHERS)]
+    vectors = encode(sentences, teacher.encoder) if teacher.encoder else _random(sentences)
+    return vectors if d_model is None else to_width(vectors, d_model, teacher.matryoshka)
+
+
+def to_width(vectors: Tensor, d_model: int, matryoshka: bool) -> Tensor:
+    """Unit vectors (n, k) as unit vectors (n, d_model), float32.
+
+    Raises:
+        ReproducerError: k > d_model and the teacher is not Matryoshka.
+    """
+    width = vectors.shape[1]
+    if width > d_model and not matryoshka:
+        raise ReproducerError(
+            f"expected a teacher of at most the model's width {d_model}, or one whose leading "
+            f"components serve alone (Matryoshka), got width {width}"
+        )
+    if width > d_model:
+        vectors = vectors[:, :d_model]
+    elif width < d_model:
+        vectors = (vectors.double() @ lift(width, d_model).T).float()
+    return torch.nn.functional.normalize(vectors, dim=-1)
+
+
+def _random(sentences: list[str]) -> Tensor:
+    """A unit vector for each sentence that depends on its characters alone."""
+    rows = []
+    for sentence in sentences:
+        mark = int.from_bytes(hashlib.sha256(sentence.encode()).digest()[:7], "big")
+        rows.append(torch.randn(RANDOM_WIDTH, generator=torch.Generator().manual_seed(mark)))
+    return torch.nn.functional.normalize(torch.stack(rows), dim=-1)
+
+
+def lift(width: int, d_model: int) -> Tensor:
+    """A fixed (d_model, width) matrix with orthonormal columns, float64."""
+    draw = torch.Generator().manual_seed(LIFT_SEED)
+    random = torch.randn(d_model, width, generator=draw, dtype=torch.float64)
+    q, r = torch.linalg.qr(random)
+    # The signs of a QR are the library's choice; a positive diagonal makes it unique.
+    return q * r.diagonal().sign()

@@ -1,0 +1,246 @@
+"""The book: clean notebooks, and a small book that is built, whole and in need of nothing."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+import yaml
+
+from reproducer.app import book as book_module
+from reproducer.app.book import build_book, notebooks_in
+from reproducer.errors import ReproducerError
+from reproducer.experiments.profiles import SHIPPED
+from reproducer.paths import ROOT
+
+# One worker makes what the tests of this file share.
+pytestmark = pytest.mark.xdist_group("book")
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+# The first is A1; the others have tables and figures of other kinds.
+PAGES = ["arrangements", "attention", "precision"]
+BROWSERS = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
+BROWSER = next(filter(None, BROWSERS), None)
+
+
+def test_every_notebook_is_a_page():
+    pages = {*notebooks_in(TOC), TOC["root"].removeprefix("executed/")}
+    assert pages == {path.stem for path in NOTEBOOKS}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+class TestNotebook:
+    def test_has_a_kernel_and_no_traces_of_a_run(self, path: Path):
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        assert notebook.metadata.kernelspec.name == "python3"
+        assert "papermill" not in notebook.metadata
+        for cell in notebook.cells:
+            assert not cell.get("outputs")
+            assert cell.get("execution_count") is None
+            assert not {"papermill", "execution"} & cell.metadata.keys()
+
+    def test_has_one_parameters_cell_that_begins_with_the_profile(self, path: Path):
+        cells = nbformat.read(path, as_version=4).cells
+        tagged = [cell for cell in cells if "parameters" in cell.metadata.get("tags", ())]
+        assert len(tagged) == 1
+        assert tagged[0].source.startswith(f'profile = "{SHIPPED}"')
+
+    def test_is_thin(self, path: Path):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type != "code":
+                continue
+            assert len(cell.source.splitlines()) <= 15
+            assert "chdir" not in cell.source
+            assert not cell.source.lstrip().startswith(("%", "!"))
+            for node in ast.walk(ast.parse(cell.source)):
+                assert not isinstance(node, ast.FunctionDef | ast.ClassDef)
+                if isinstance(node, ast.ImportFrom):
+                    assert not any(alias.name.startswith("_") for alias in node.names)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_figure_cell_says_what_it_shows(path: Path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if re.search(r"\bfigure\(|_figure\(", cell.source) and cell.cell_type == "code":
+            assert cell.metadata["mystnb"]["image"]["alt"]
+
+
+@pytest.fixture(scope="session")
+def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A book of some experiments under the smoke profile, built outside the working tree.
+
+    All notebooks are run one by one in test_notebooks.py, and `make book` builds all pages.
+    """
+    folder = tmp_path_factory.mktemp("book")
+    made_here = shutil.ignore_patterns("_build", "_extra", "executed")
+    shutil.copytree(ROOT / "book", folder / "book", ignore=made_here)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPRODUCER_STORE", str(folder / "results"))
+        first_page = build_book("smoke", PAGES, book=folder / "book")
+    assert first_page.is_file()
+    return first_page.parent
+
+
+class _Page(HTMLParser):
+    """What a page loads (`loads`), where it leads (`links`), its pictures and its anchors."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.pictures: list[dict] = []
+        self.anchors: set[str] = set()
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.anchors |= {values[name] for name in ("id", "name") if name in values}
+        if tag == "a" and "href" in values:
+            self.links.append(values["href"])
+        if tag in {"script", "img", "iframe", "source", "embed"} and "src" in values:
+            self.loads.append(values["src"])
+        if tag == "link" and "href" in values:
+            self.loads.append(values["href"])
+        if tag == "img":
+            self.pictures.append(values)
+
+
+def _pages(html: Path) -> dict[Path, _Page]:
+    """The pages of the book by path; what lies under _static are templates and assets."""
+    paths = [path for path in html.rglob("*.html") if "_static" not in path.parts]
+    return {path: _Page(path) for path in paths}
+
+
+def test_the_book_has_all_pages(html: Path):
+    prose = ["method", "execute", "bibliography"]
+    for file in [TOC["root"], *prose, *(f"executed/{name}" for name in PAGES)]:
+        assert (html / f"{file}.html").is_file()
+
+
+def test_pages_load_nothing_from_elsewhere(html: Path):
+    for path, page in _pages(html).items():
+        for address in page.loads:
+            parts = urlsplit(address)
+            assert parts.scheme in {"", "data"} and not parts.netloc, f"{path.name}: {address}"
+            if not parts.scheme:
+                assert (path.parent / unquote(parts.path)).exists(), f"{path.name}: {address}"
+    for path in html.rglob("*.css"):
+        remote = re.findall(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//[^)\s]*", path.read_text())
+        assert not remote, f"{path.name}: {remote}"
+
+
+def test_links_between_pages_lead_somewhere(html: Path):
+    pages = {path.resolve(): page for path, page in _pages(html).items()}
+    for path, page in pages.items():
+        for address in page.links:
+            parts = urlsplit(address)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            assert target.exists(), f"{path.name}: {address}"
+            if parts.fragment and target in pages:
+                assert unquote(parts.fragment) in pages[target].anchors, f"{path.name}: {address}"
+
+
+def test_every_picture_is_described(html: Path):
+    for path, page in _pages(html).items():
+        for picture in page.pictures:
+            described = picture.get("alt", "")
+            remedy = 'say what it shows in the cell\'s metadata: "mystnb": {"image": {"alt": …}}'
+            assert described and "_images/" not in described, f"{path.name}: {remedy}"
+
+
+def test_smoke_gives_no_verdict(html: Path):
+    landing = (html / f"{TOC['root']}.html").read_text()
+    assert not re.search(r'<td[^>]*class="[^"]*\b(reproduced|partly|not-reproduced)\b', landing)
+
+
+# Told by the page itself, once its formulas stand: how far it is wider than its window.
+PROBE = """<script>addEventListener("load", () => MathJax.startup.promise.then(() => {
+const page = document.documentElement;
+page.dataset.overflow = page.scrollWidth - innerWidth;
+page.dataset.fonts = [...document.fonts].filter(font => font.status == "loaded").length;}))
+</script></head>"""
+HEADLESS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
+SILENT = ["--disable-background-networking", "--disable-component-update"]
+OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND"
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("page", ["method", "executed/arrangements"])
+def test_a_browser_without_a_network_shows(html: Path, tmp_path: Path, page: str, width: int):
+    source = html / f"{page}.html"
+    probe = source.with_name(f"probe-{source.stem}-{width}.html")
+    probe.write_text(source.read_text().replace("</head>", PROBE, 1))
+    own = [f"--user-data-dir={tmp_path}", f"--window-size={width},1200", probe.as_uri()]
+    command = [BROWSER, *HEADLESS, *SILENT, OFFLINE, "--virtual-time-budget=10000", "--dump-dom"]
+    done = subprocess.run([*command, *own], capture_output=True, text=True, check=True)
+    probe.unlink()
+    assert "<mjx-container" in done.stdout
+    assert "<mjx-merror" not in done.stdout
+    assert int(re.search(r'data-fonts="(\d+)"', done.stdout)[1]) > 0
+    assert int(re.search(r'data-overflow="(-?\d+)"', done.stdout)[1]) <= 0
+
+
+def _broken_project(folder: Path, source: str) -> Path:
+    """A project with one experiment whose notebook holds `source`; returns its book folder."""
+    cell = nbformat.v4.new_code_cell('profile = "quick"', metadata={"tags": ["parameters"]})
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    cells = [cell, nbformat.v4.new_code_cell(source)]
+    (folder / "notebooks").mkdir()
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
+    nbformat.write(notebook, folder / "notebooks" / "sad.ipynb")
+    (folder / "book").mkdir()
+    toc = {"root": "executed/index", "parts": [{"chapters": [{"file": "executed/sad"}]}]}
+    (folder / "book" / "_toc.yml").write_text(yaml.safe_dump(toc))
+    return folder / "book"
+
+
+@pytest.mark.parametrize(("profile", "left"), [(SHIPPED, "reading"), ("quick", "aside")])
+def test_cells_for_another_kind_of_page_go(tmp_path: Path, profile: str, left: str):
+    new = nbformat.v4.new_code_cell
+    cells = [
+        new("x = 1", metadata={"tags": ["parameters", "hide-input"]}),
+        new("x = 2", metadata={"tags": ["injected-parameters"]}),
+        new("'aside'", metadata={"tags": [book_module.ASIDE]}),
+        new("'reading'", metadata={"tags": [book_module.READING]}),
+    ]
+    path = tmp_path / "a.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    book_module._tidy(path, profile)
+    found = nbformat.read(path, as_version=4).cells
+    assert [cell.source for cell in found] == ["x = 1", "x = 2", f"'{left}'"]
+    assert found[1].metadata.tags == ["injected-parameters", "hide-input"]
+
+
+def test_a_failing_notebook_is_named_with_its_error(tmp_path: Path, monkeypatch):
+    book = _broken_project(tmp_path, 'raise RuntimeError("no such luck")')
+    monkeypatch.setattr(book_module, "ROOT", tmp_path)
+    with pytest.raises(ReproducerError, match=r"notebook sad failed in cell .*no such luck"):
+        build_book("smoke", book=book)
+
+
+def test_a_kernel_that_dies_is_reported(tmp_path: Path, monkeypatch):
+    book = _broken_project(tmp_path, "import os; os._exit(9)")
+    monkeypatch.setattr(book_module, "ROOT", tmp_path)
+    with pytest.raises(ReproducerError, match="notebook sad was stopped"):
+        build_book("smoke", book=book)
+
+
+def test_unknown_names_are_refused_before_anything_runs(tmp_path: Path):
+    with pytest.raises(ReproducerError, match="profile 'quikc'.*quick"):
+        build_book("quikc", book=tmp_path)
+    book = _broken_project(tmp_path, "")
+    with pytest.raises(ReproducerError, match="experiment 'sat'.*sad"):
+        build_book("smoke", ["sat"], book=book)
+    assert not (book / "executed").exists()

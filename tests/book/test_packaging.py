@@ -1,0 +1,97 @@
+"""Packaging: one source for versions, and nothing imported that is not declared."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+import reproducer
+from reproducer.models import smollm2
+from reproducer.paths import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
+LOCK_LINES = [
+    line
+    for line in (ROOT / "requirements.lock").read_text().splitlines()
+    if line and not line.startswith("#")
+]
+LOCK = {canonicalize_name(name): version for name, version in (x.split("==") for x in LOCK_LINES)}
+GROUPS = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+RANGES = [Requirement(line) for group in GROUPS for line in group]
+
+
+def test_lock_is_plain_and_without_repeats():
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][a-z0-9.]*", line) for line in LOCK_LINES)
+    assert len(LOCK) == len(LOCK_LINES)
+
+
+def test_lock_keeps_out_what_would_load_scripts_from_the_web():
+    assert not {"ipywidgets", "widgetsnbextension", "llama-cpp-python"} & LOCK.keys()
+
+
+@pytest.mark.parametrize("needed", RANGES, ids=lambda needed: needed.name)
+def test_locked_version_lies_in_the_range(needed: Requirement):
+    assert LOCK[canonicalize_name(needed.name)] in needed.specifier
+
+
+@pytest.mark.parametrize("needed", RANGES, ids=lambda needed: needed.name)
+def test_installed_version_lies_in_the_range(needed: Requirement):
+    assert importlib.metadata.version(needed.name) in needed.specifier
+
+
+def test_conda_environment_takes_the_lock_and_a_fitting_python():
+    packages = ENVIRONMENT["dependencies"]
+    pip_lines = next(line["pip"] for line in packages if isinstance(line, dict))
+    assert pip_lines == ["-r requirements.lock", "-e ."]
+    python = next(line for line in packages if str(line).startswith("python="))
+    assert python.removeprefix("python=") in SpecifierSet(PROJECT["requires-python"])
+
+
+def test_the_three_places_of_our_own_version_agree():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert PROJECT["version"] == reproducer.__version__ == citation["version"]
+
+
+def test_makefile_installs_the_embedded_model_that_is_loaded():
+    assert f"MODEL   := {smollm2.PACKAGE}\n" in (ROOT / "Makefile").read_text()
+
+
+def _imported(path: Path) -> set[str]:
+    """Top-level names of the packages that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(str(node.module).split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"reproducer"}
+
+
+def test_what_the_package_imports_is_declared():
+    declared = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    provided_by = importlib.metadata.packages_distributions()
+    for path in sorted((ROOT / "reproducer").rglob("*.py")):
+        for name in sorted(_imported(path)):
+            by = {canonicalize_name(package) for package in provided_by.get(name, [])}
+            assert by & declared, f"{path.name} imports {name}, which pyproject.toml does not name"
+
+
+def test_style():
+    ruff = shutil.which("ruff", path=str(Path(sys.executable).parent))
+    assert ruff, "expected ruff beside the Python that runs the tests"
+    command = [ruff, "check", "."]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,40 @@
+"""Every path and every command that README names exists."""
+
+import re
+
+from reproducer.app.cli import app
+from reproducer.experiments import EXPERIMENTS
+from reproducer.paths import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_paths_exist():
+    named = re.findall(r"`((?:\w+/)+[\w.]*|[\w.]+\.(?:py|yml|cff))`", README)
+    named += re.findall(r"\]\(([\w/.]+)\)", README)
+    core = {p.name: p for p in (ROOT / "reproducer").rglob("*.py")}
+    assert len(named) > 20
+    for path in named:
+        found = (ROOT / path).exists() or (ROOT / "reproducer" / path).exists() or path in core
+        assert found, path
+
+
+def test_commands_exist():
+    commands = {c.name or c.callback.__name__ for c in app.registered_commands}
+    named = set(re.findall(r"^`(\w[\w-]*)`|(?<=[,:] )`([a-z-]+)`", README, re.MULTILINE))
+    words = {word for pair in named for word in pair if word}
+    assert {"run", "status", "claims", "book", "bench"} <= commands
+    for target in re.findall(r"^make (\w+)", README, re.MULTILINE):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert words & commands
+    for command in re.findall(r"\.venv/bin/reproduce (\w+)", README):
+        assert command in commands
+
+
+def test_every_experiment_is_in_the_table():
+    for name in EXPERIMENTS:
+        assert f"notebooks/{name}.ipynb" in README
+
+
+def test_no_placeholder_is_left():
+    assert "@@" not in README

@@ -1,0 +1,54 @@
+"""Every notebook runs by plain papermill, and its parameters are its experiment's."""
+
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from reproducer.experiments import EXPERIMENTS, experiment
+from reproducer.experiments.profiles import SHIPPED
+from reproducer.paths import ROOT
+
+NOTEBOOKS = sorted(p.stem for p in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+def run(name, output, *parameters):
+    command = [sys.executable, "-m", "papermill", f"{name}.ipynb", str(output), *parameters]
+    return subprocess.run(command, cwd=ROOT / "notebooks", capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_runs_by_plain_papermill(name, tmp_path):
+    done = run(name, tmp_path / "out.ipynb", "-p", "profile", "smoke")
+    assert done.returncode == 0, done.stderr[-3000:]
+    cells = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
+    assert any(cell.get("outputs") for cell in cells)
+
+
+def test_a_parameter_overrides_the_profile(tmp_path):
+    output = tmp_path / "out.ipynb"
+    done = run("arrangements", output, "-p", "profile", "smoke", "-y", "{lengths: [3], n_texts: 1}")
+    assert done.returncode == 0, done.stderr[-3000:]
+    cells = nbformat.read(output, as_version=4).cells
+    printed = "".join(o.get("text", "") for c in cells for o in c.get("outputs", []))
+    assert "1 texts from unseen, at most 3 tokens" in printed
+
+
+def test_an_impossible_parameter_stops_the_notebook(tmp_path):
+    done = run(
+        "arrangements", tmp_path / "out.ipynb", "-p", "profile", "smoke", "-p", "n_texts", "0"
+    )
+    assert done.returncode == 1 and "greater than or equal to 1" in done.stderr
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_parameters_are_the_experiment_s(name):
+    cells = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
+    (cell,) = [c for c in cells if "parameters" in c.metadata.get("tags", [])]
+    values = {}
+    exec(cell.source, values)
+    values.pop("__builtins__")
+    assert set(values) == set(experiment(name).Params.model_fields)
+    assert values.pop("profile") == SHIPPED
+    assert set(values.values()) == {None}
