@@ -58,6 +58,24 @@ class SolveSpec(Spec):
         raise NotImplementedError
 
 
+class PenaltySpec(BaseModel):
+    """A penalty as data: `reproducer.solver.problem.Penalty` with the teacher's numbers.
+
+    With `start_at_teacher` every `e` starts at its teacher vector, which must then be as wide as
+    the model.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    term: Literal["anchor", "mse", "huber"]
+    weight: float = Field(ge=0)
+    teacher: tuple[tuple[float, ...], ...]
+    start_at_teacher: bool = False
+
+    def penalty(self) -> Penalty:
+        return Penalty(self.term, self.weight, torch.tensor(self.teacher))
+
+
 class FitSpec(SolveSpec):
     """Proto-tokens for one text, or for a group of texts that share `e` or `m`.
 
@@ -72,7 +90,7 @@ class FitSpec(SolveSpec):
     texts: tuple[Text, ...] = Field(min_length=1)
     share: Literal["none", "e", "m"] = "none"
     copies: int = Field(1, ge=1)
-    penalty: Penalty | None = None
+    penalty: PenaltySpec | None = None
 
     ROLES: ClassVar[str] = "em"
 
@@ -120,7 +138,7 @@ class FitSpec(SolveSpec):
             index=torch.tensor(index),
             targets=torch.tensor(targets),
             offset=pattern.offset,
-            penalty=self.penalty,
+            penalty=self.penalty and self.penalty.penalty(),
         )
 
     def _start(self, d_model: int, attempt: int = 0) -> Tensor:

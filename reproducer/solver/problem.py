@@ -8,27 +8,27 @@ row share it, and the gather's own gradient sums over them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 
-class Penalty(BaseModel):
+@dataclass(frozen=True)
+class Penalty:
     """A term added to the reconstruction loss of a group (Bondarenko et al. §3.5).
 
-    `anchor` is `weight · Σ (1 − cos(e_i, t_i))` over the group; `mse` and `huber` compare the
-    off-diagonal cosine matrices of the `e` and of the teacher's vectors (`teacher`, one a
-    sequence), times `weight`. With `start_at_teacher` every `e` starts at its teacher vector,
-    which must then be as wide as the model.
+    The first rows of the problem are the `e` of its sequences, one each.
+
+    Attributes:
+        term: a name in `reproducer.solver.penalties.TERMS`. `anchor` is `Σ (1 − cos(e_i, t_i))`
+            over the group and needs k = d_model; `mse` and `huber` compare the off-diagonal
+            cosines between the `e` with those between the teacher's vectors.
+        weight: the factor of the term, at least 0.
+        teacher: one vector for each sequence, (n_sequences, k), float32.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    term: Literal["anchor", "mse", "huber"]
-    weight: float = Field(ge=0)
-    teacher: tuple[tuple[float, ...], ...]
-    start_at_teacher: bool = False
+    term: str
+    weight: float
+    teacher: Tensor
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Problem:
         """Problems of equal shape can share a batch."""
         frozen = 0 if self.frozen is None else len(self.frozen)
         virtual = 0 if self.mixture is None else self.mixture.shape[1]
-        terms = self.penalty and (self.penalty.term, len(self.penalty.teacher[0]))
+        terms = self.penalty and (self.penalty.term, self.penalty.teacher.shape[1])
         sizes = (len(self.rows), *self.index.shape, self.targets.shape[1], self.offset)
         return (*sizes, frozen, virtual, terms)
 

@@ -64,7 +64,6 @@ class Slots:
         def room(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else zeros(*tensor.shape, dtype=tensor.dtype)
 
-        teacher = torch.tensor(like.penalty.teacher) if like.penalty else None
         return cls(
             **{k: room(like.rows) for k in ("rows", "exp_avg", "exp_avg_sq", "best_rows")},
             step=zeros(dtype=torch.long),
@@ -75,7 +74,7 @@ class Slots:
             targets=room(like.targets),
             frozen=room(like.frozen),
             mixture=room(like.mixture),
-            teacher=room(teacher),
+            teacher=room(like.penalty.teacher) if like.penalty else None,
             weight=zeros() if like.penalty else None,
             trace=zeros(len(TRACES), recipe.max_steps) if trace else None,
             like=like,
@@ -105,7 +104,7 @@ class Slots:
                 getattr(self, name)[slot] = value.to(self.rows.device)
         self.best_rows[slot] = self.rows[slot]
         if problem.penalty:
-            self.teacher[slot] = torch.tensor(problem.penalty.teacher, device=self.rows.device)
+            self.teacher[slot] = problem.penalty.teacher.to(self.rows.device)
             self.weight[slot] = problem.penalty.weight
         if problem.begun:
             self._resume(slot, problem.begun)

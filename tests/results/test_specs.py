@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reproducer.results.specs import FitSpec
+from reproducer.results.specs import FitSpec, PenaltySpec
 from reproducer.solver.arrangements import ARRANGEMENTS, arrangement
-from reproducer.solver.problem import Penalty
 from reproducer.solver.recipes import RECIPES, Recipe, recipe
 from reproducer.texts.sources import Text
 
@@ -55,7 +54,7 @@ def test_key_depends_on_everything(change):
 
 
 def test_a_spec_survives_json():
-    penalty = Penalty(term="mse", weight=0.1, teacher=((0.5, 0.25),))
+    penalty = PenaltySpec(term="mse", weight=0.1, teacher=((0.5, 0.25),))
     one = spec(penalty=penalty)
     again = FitSpec(**one.model_dump(mode="json"))
     assert again == one and again.key == one.key
@@ -118,8 +117,8 @@ def test_start_is_standard_normal():
 
 def test_start_at_the_teacher(tiny):
     teacher = tuple(float(i) for i in range(tiny.d_model))
-    penalty = Penalty(term="anchor", weight=0.1, teacher=(teacher,), start_at_teacher=True)
+    penalty = PenaltySpec(term="anchor", weight=0.1, teacher=(teacher,), start_at_teacher=True)
     assert spec(penalty=penalty).problem(tiny).rows[0].tolist() == list(teacher)
-    narrow = Penalty(term="anchor", weight=0.1, teacher=((1.0, 2.0),), start_at_teacher=True)
+    narrow = PenaltySpec(term="anchor", weight=0.1, teacher=((1.0, 2.0),), start_at_teacher=True)
     with pytest.raises(ValueError, match="teacher vectors of width 32"):
         spec(penalty=narrow).problem(tiny)

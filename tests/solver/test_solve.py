@@ -1,5 +1,7 @@
 """The solver against single fits, plain autograd and the library's own forward pass."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -147,11 +149,10 @@ def test_penalty_enters_the_gradient(tiny):
     text = load_texts("unseen", tiny, 1, 4)[0].prefix(4)
     draw = torch.Generator().manual_seed(0)
     teacher = torch.randn(1, tiny.d_model, generator=draw)
-    penalty = Penalty(term="anchor", weight=0.5, teacher=tuple(map(tuple, teacher.tolist())))
-    fields = {"model": "tiny", "arrangement": "[e] [m]xN", "recipe": RECIPE, "texts": (text,)}
+    spec = FitSpec(model="tiny", arrangement="[e] [m]xN", recipe=RECIPE, texts=(text,))
     gradients = []
-    for term in (penalty, None):
-        problem = FitSpec(penalty=term, **fields).problem(tiny)
+    for penalty in (Penalty("anchor", 0.5, teacher), None):
+        problem = replace(spec.problem(tiny), penalty=penalty)
         slots = Slots.empty(1, problem, RECIPE, tiny.device)
         slots.admit(0, problem)
         gradients.append(slots.backward(tiny.decoder(), torch.float32, chunk=9)[0][0])
