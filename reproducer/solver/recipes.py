@@ -8,11 +8,14 @@ silently.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from torch import Tensor
 
 from reproducer.errors import require_name
+
+if TYPE_CHECKING:  # plans and tables read recipes and need no torch
+    from torch import Tensor
 
 # Whether a fit is solved, stuck or out of budget is looked at once in so many of its own steps.
 CHECK_EVERY = 10
