@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -160,3 +162,67 @@ def test_no_gradient_no_second_product():
         counts.append(sum(name in ("mm", "addmm") for name, _, _ in watch.calls))
     assert counts[1] < counts[0]
     assert not nats.requires_grad
+
+
+def sliced(patch: pytest.MonkeyPatch, n_words: int) -> None:
+    """Read the vocabulary in slices of about so many words."""
+    patch.setattr(head_module, "_MIN_WORDS", n_words)
+    patch.setattr(head_module, "_CPU_BYTES", 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("n_words", [4, 12])
+def test_uniform_logits_predict_the_first_word(monkeypatch, dtype, n_words):
+    """An untrained head says nothing: only where the target is word 0 is it right."""
+    sliced(monkeypatch, n_words)
+    hidden, head = torch.randn(12, 8).to(dtype), torch.zeros(12, 8, dtype=dtype)
+    nats, predicted = head_loss(hidden, head, None, torch.arange(12))
+    assert predicted.tolist() == [0] * 12
+    assert nats.tolist() == pytest.approx([math.log(12)] * 12, rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("target", "equal"), [(2, 9), (9, 2), (4, 5), (5, 4), (0, 11), (11, 0)])
+def test_of_two_equal_logits_the_lower_index_wins(monkeypatch, dtype, target, equal):
+    sliced(monkeypatch, 3)  # 0-2, 3-5, 6-8, 9-11
+    draw = torch.Generator().manual_seed(0)
+    head = torch.randint(-2, 3, (12, 8), generator=draw).to(dtype)
+    head[target] = head[equal] = 3.0
+    hidden = torch.ones(1, 8, dtype=dtype)
+    _, predicted = head_loss(hidden, head, None, torch.tensor([target]))
+    assert predicted.item() == min(target, equal)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    n_words=st.integers(1, 30),
+    slice_words=st.integers(1, 12),
+    dtype=st.sampled_from([torch.float32, torch.bfloat16]),
+    seed=st.integers(0, 999),
+)
+def test_small_whole_numbers_give_the_argmax_of_the_whole_product(
+    n_words, slice_words, dtype, seed
+):
+    """Such products are exact whatever their order, and most of the maxima are ties."""
+    draw = torch.Generator().manual_seed(seed)
+    hidden, head = (torch.randint(-1, 2, (n, 3), generator=draw).to(dtype) for n in (20, n_words))
+    bias = torch.randint(-1, 2, (n_words,), generator=draw).to(dtype)
+    targets = torch.randint(n_words, (20,), generator=draw)
+    with pytest.MonkeyPatch.context() as patch:
+        sliced(patch, slice_words)
+        _, predicted = head_loss(hidden, head, bias, targets)
+    assert torch.equal(predicted, F.linear(hidden, head, bias).argmax(-1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("seed", range(5))
+def test_predicts_what_the_plain_product_predicts(dtype, seed):
+    """In bfloat16 many of these rows have equal maxima; here every maximum is a target once."""
+    hidden, head, bias, targets = problem(64, 3000, 16, dtype, seed)
+    logits = F.linear(hidden, head, bias)
+    n_ties = int(((logits == logits.amax(-1, keepdim=True)).sum(-1) > 1).sum())
+    assert n_ties > 0 or dtype == torch.float32
+    expected = logits.argmax(-1)
+    for wanted in (targets, expected, (expected + 1) % 3000):
+        _, predicted = head_loss(hidden, head, bias, wanted)
+        assert torch.equal(predicted, expected)
