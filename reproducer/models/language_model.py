@@ -6,7 +6,6 @@ decoders (`reproducer.decoder.lean`) in the dtype that solving uses and in float
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +18,12 @@ from torch import Tensor, nn
 
 from reproducer.decoder.lean import lean_decoder
 from reproducer.errors import ReproducerError, did_you_mean
+from reproducer.models.checkpoints import (
+    read_config,
+    read_model,
+    read_tokenizer,
+    untrained_model,
+)
 from reproducer.models.smollm2 import smollm2_folder
 from reproducer.models.zoo import MODELS, ModelEntry
 
@@ -90,16 +95,13 @@ class LanguageModel:
     @cached_property
     def tokenizer(self) -> transformers.PreTrainedTokenizerBase:
         """The model's tokenizer, loaded on first use."""
-        if self.folder is None:
-            return _byte_tokenizer()
-        with _hub_errors(self.folder):
-            return transformers.AutoTokenizer.from_pretrained(self.folder)
+        return _byte_tokenizer() if self.folder is None else read_tokenizer(self.folder)
 
     @cached_property
     def bos_token_id(self) -> int:
         """The token that stands before a text when the model reads it autoregressively."""
-        found = (self.config.bos_token_id, self.config.eos_token_id)
-        return next((i for i in found if isinstance(i, int)), 0)
+        ids = (self.config.bos_token_id, self.config.eos_token_id)
+        return next((i for i in ids if isinstance(i, int)), 0)
 
     @cached_property
     def digest(self) -> str:
@@ -148,23 +150,23 @@ def load_lm(name: str, device: str = "auto", dtype: str = "auto") -> LanguageMod
             device computes in it natively.
 
     Raises:
-        ReproducerError: unknown name, a folder that holds no model, an unreachable or gated
-            hub, an unknown device or dtype.
+        ReproducerError: unknown name, device or dtype, or a checkpoint that cannot be used
+            (`reproducer.models.checkpoints`).
     """
     where = _device(device)
     solving = _dtype(dtype, where)
     base = name.removeprefix(RANDOM_PREFIX)
-    entry = MODELS.get(base) or ModelEntry(hub=_known_place(base))
+    entry = MODELS.get(base) or ModelEntry(hub=_place(base))
     if name.startswith(RANDOM_PREFIX) or base == "tiny":
         hf, folder = _untrained(base, entry), _tokenizer_folder(base, entry)
     else:
         folder = str(smollm2_folder()) if base == "smollm2-135m" else entry.hub
-        hf = _pretrained(folder)
+        hf = read_model(folder)
     hf = hf.to(where).eval().requires_grad_(False)
     return LanguageModel(name, hf, where, solving, entry, folder)
 
 
-def _known_place(name: str) -> str:
+def _place(name: str) -> str:
     if Path(name).is_dir():
         if not (Path(name) / "config.json").exists():
             raise ReproducerError(f"expected a model in {name}: the folder has no config.json")
@@ -176,42 +178,12 @@ def _known_place(name: str) -> str:
     )
 
 
-def _pretrained(folder: str) -> nn.Module:
-    with _hub_errors(folder):
-        return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-
-
 def _untrained(name: str, entry: ModelEntry) -> nn.Module:
-    if entry.shape:
-        config = entry.config()
-    else:
-        with _hub_errors(name):
-            config = transformers.AutoConfig.from_pretrained(entry.hub)
-    # Always drawn on the CPU from one seed, so that every machine has the same weights.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    return untrained_model(entry.config() if entry.shape else read_config(entry.hub), name)
 
 
 def _tokenizer_folder(name: str, entry: ModelEntry) -> str | None:
     return str(smollm2_folder()) if name == "smollm2-135m" else entry.hub
-
-
-@contextlib.contextmanager
-def _hub_errors(name: str):
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        if Path(name).is_dir():
-            reason = f"expected a causal language model in {name}"
-        else:
-            reason = (
-                f"cannot load {name!r} from the hub: unreachable, gated or not there "
-                "(for a gated model accept its licence and set HF_TOKEN; "
-                "smollm2-135m works without the hub)"
-            )
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ReproducerError(f"{reason}: {first}") from error
 
 
 def _device(device: str) -> torch.device:
