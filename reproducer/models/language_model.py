@@ -7,8 +7,7 @@ decoders (`reproducer.decoder.lean`) in the dtype that solving uses and in float
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import transformers
 from torch import Tensor, nn
 
 from reproducer.decoder.lean import lean_decoder
-from reproducer.errors import ReproducerError, did_you_mean
+from reproducer.errors import ReproducerError, did_you_mean, require_name
 from reproducer.models.checkpoints import (
     read_config,
     read_model,
@@ -69,7 +68,9 @@ class LanguageModel:
     dtype: torch.dtype
     entry: ModelEntry
     folder: str | None = None
+    # Shared by the same model in other dtypes (`in_dtype`).
     _decoders: dict[torch.dtype, nn.Module] = field(default_factory=dict, repr=False)
+    _derived: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def config(self) -> Any:
@@ -92,25 +93,30 @@ class LanguageModel:
         """The arrangement that experiments after A1 use on this model."""
         return self.entry.arrangement
 
-    @cached_property
+    def in_dtype(self, dtype: str | torch.dtype) -> LanguageModel:
+        """The same model solving in `dtype`; weights, tokenizer and decoders are shared."""
+        return replace(self, dtype=_dtype(dtype, self.device))
+
+    @property
     def tokenizer(self) -> transformers.PreTrainedTokenizerBase:
         """The model's tokenizer, loaded on first use."""
-        return _byte_tokenizer() if self.folder is None else read_tokenizer(self.folder)
+        if "tokenizer" not in self._derived:
+            own = _byte_tokenizer() if self.folder is None else read_tokenizer(self.folder)
+            self._derived["tokenizer"] = own
+        return self._derived["tokenizer"]
 
-    @cached_property
+    @property
     def bos_token_id(self) -> int:
         """The token that stands before a text when the model reads it autoregressively."""
         ids = (self.config.bos_token_id, self.config.eos_token_id)
         return next((i for i in ids if isinstance(i, int)), 0)
 
-    @cached_property
+    @property
     def digest(self) -> str:
-        """SHA-256 over names, shapes and float32 values of all weights."""
-        total = hashlib.sha256()
-        for key, value in sorted(self.hf.state_dict().items()):
-            total.update(f"{key}{tuple(value.shape)}".encode())
-            total.update(value.detach().cpu().contiguous().numpy().tobytes())
-        return total.hexdigest()
+        """SHA-256 over names, shapes and float32 values of all weights, made on first use."""
+        if "digest" not in self._derived:
+            self._derived["digest"] = _digest(self.hf)
+        return self._derived["digest"]
 
     def decoder(self, dtype: torch.dtype | None = None) -> nn.Module:
         """The decoder in `dtype` (None: that of solving): lean where the family has one."""
@@ -138,6 +144,14 @@ class LanguageModel:
         return nn.functional.linear(decoder(x), decoder.head, decoder.head_bias)
 
 
+def _digest(hf: nn.Module) -> str:
+    total = hashlib.sha256()
+    for key, value in sorted(hf.state_dict().items()):
+        total.update(f"{key}{tuple(value.shape)}".encode())
+        total.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
+
+
 def load_lm(name: str, device: str = "auto", dtype: str = "auto") -> LanguageModel:
     """Load a frozen language model.
 
@@ -146,8 +160,7 @@ def load_lm(name: str, device: str = "auto", dtype: str = "auto") -> LanguageMod
             tests), `random:<name>` (untrained weights of that shape, seeded), a local folder,
             or a hub name. Code that a checkpoint brings along is never run.
         device: `auto` (CUDA if there is one), `cpu`, `cuda`, `cuda:1`, …
-        dtype: of solving: `float32`, `bfloat16`, or `auto`, which is bfloat16 where the
-            device computes in it natively.
+        dtype: of solving: `float32`, `bfloat16`, or `auto`, which is `fastest_dtype`.
 
     Raises:
         ReproducerError: unknown name, device or dtype, or a checkpoint that cannot be used
@@ -198,17 +211,20 @@ def _device(device: str) -> torch.device:
     return where
 
 
-def _dtype(dtype: str, device: torch.device) -> torch.dtype:
-    if dtype != "auto":
-        if dtype not in DTYPES:
-            raise ReproducerError(f"unknown dtype {dtype!r}; {did_you_mean(dtype, DTYPES)}")
-        return DTYPES[dtype]
-    if device.type == "cuda":
+def fastest_dtype(device: str | torch.device) -> str:
+    """`bfloat16` where the device computes in it natively, else `float32`."""
+    if torch.device(device).type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         cpu = torch.cpu
         native = cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported()
-    return torch.bfloat16 if native else torch.float32
+    return "bfloat16" if native else "float32"
+
+
+def _dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
+    name = str(dtype).removeprefix("torch.")
+    name = fastest_dtype(device) if name == "auto" else require_name("dtype", name, DTYPES)
+    return DTYPES[name]
 
 
 def _byte_tokenizer() -> transformers.PreTrainedTokenizerBase:

@@ -95,6 +95,43 @@ def test_unknown_device_and_dtype():
         load_lm("tiny", device="gpu")
     with pytest.raises(ReproducerError, match="did you mean 'float32'"):
         load_lm("tiny", dtype="float31")
+    with pytest.raises(ReproducerError, match="unknown dtype 'float64'"):
+        load_lm("tiny", device="cpu").in_dtype(torch.float64)
+
+
+@pytest.mark.parametrize("make", [tiny_neox, tiny_gpt2])
+def test_a_change_of_dtype_reads_nothing_again(tmp_path, monkeypatch, make):
+    """Equal, and bit by bit, to a model that was loaded in that dtype."""
+    folder = make(tmp_path)
+    apart = load_lm(folder, device="cpu", dtype="bfloat16")
+    full = load_lm(folder, device="cpu", dtype="float32")
+    monkeypatch.setattr(models, "read_model", None)
+    half = full.in_dtype("bfloat16")
+    assert (full.dtype, half.dtype) == (torch.float32, torch.bfloat16)
+    assert half.hf is full.hf and (half.name, half.folder) == (full.name, full.folder)
+    assert half.decoder(torch.float32) is full.decoder()
+    assert full.decoder(torch.bfloat16) is half.decoder()
+    x = torch.randn(2, 5, 32)
+    assert torch.equal(half.hidden(x), apart.hidden(x))
+    assert half.in_dtype(torch.float32).hidden(x).dtype == torch.float32
+    assert full.in_dtype("auto").dtype == models.DTYPES[models.fastest_dtype("cpu")]
+
+
+def test_tokenizer_and_digest_are_made_once_for_all_dtypes(monkeypatch):
+    full = load_lm("tiny", device="cpu", dtype="float32")
+    half = full.in_dtype("bfloat16")
+    tokenizer, digest = half.tokenizer, half.digest
+    monkeypatch.setattr(models, "_byte_tokenizer", None)
+    monkeypatch.setattr(models, "_digest", None)
+    assert full.tokenizer is tokenizer and full.digest == digest
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_the_fastest_dtype_is_bfloat16_where_that_is_native(monkeypatch, native):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    assert models.fastest_dtype("cpu") == ("bfloat16" if native else "float32")
+    assert load_lm("tiny", device="cpu").dtype == models.DTYPES[models.fastest_dtype("cpu")]
 
 
 def test_published_shapes_have_the_published_numbers_of_parameters():
