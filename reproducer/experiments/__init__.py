@@ -1,7 +1,7 @@
-"""One module for each table or figure of the papers.
+"""One module for each table or figure of the papers, and for the questions of our own.
 
-Every module has `Params`, `specs(params)`, `collect(params)`, `table(df)`, `figure(df)` and
-`claims(df)`; `EXPERIMENTS` lists them in the order of the book.
+Every module has `Params`, `specs(params, known)`, `rows(params, known)`, `table(df)`,
+`figure(df)` and `claims(df)`; `EXPERIMENTS` lists them in the order of the book.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ EXPERIMENTS: tuple[str, ...] = (
     "throughput",
     "training_time",
     "distances",
+    "same_context",
     "connectivity",
     "readout",
     "attention",
     "noise",
     "semantics",
     "syntax",
-    "semantic_regularizers",
+    "anchoring",
+    "distillation",
     "recipes",
     "precision",
 )

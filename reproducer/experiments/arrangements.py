@@ -7,24 +7,26 @@ leaves the first position to an `m`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from reproducer.analysis.intervals import bootstrap_interval
 from reproducer.experiments import plots
-from reproducer.experiments.base import fit_frame, results_of, tested
+from reproducer.experiments.base import fit, fit_frame, tested, texts_of
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.published import published
 from reproducer.experiments.verdicts import Verdict, verdict_on
-from reproducer.readings.first_position import PositionSpec
-from reproducer.results.run import cached_lm
-from reproducer.results.specs import FitSpec, Spec
-from reproducer.results.store import Result
-from reproducer.solver.arrangements import ARRANGEMENTS, arrangement
-from reproducer.solver.recipes import recipe
-from reproducer.texts.sources import load_texts
+from reproducer.readings.first_position import INPUTS, PositionSpec
+from reproducer.results.fits import FitSpec
+from reproducer.results.known import Known
+from reproducer.results.specs import Result, Spec
+from reproducer.solver.arrangements import ARRANGEMENTS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PAPERS_CHOICE = "[e] [m]x(N-1)"
 ONE_TOKEN = "[e]xN"
@@ -38,40 +40,25 @@ class Params(ExperimentParams):
     arrangements: tuple[str, ...] = tuple(ARRANGEMENTS)
 
 
-def specs(params: Params) -> list[Spec]:
+def specs(params: Params, known: Known) -> list[Spec]:
     """The fits, and how much of its input each position of the model holds."""
     return [*fits(params), PositionSpec(model=params.model)]
 
 
 def fits(params: Params) -> list[FitSpec]:
-    """One fit for each arrangement, length and text."""
-    patterns = [arrangement(name).name for name in params.arrangements]
-    lm = cached_lm(params.model)
-    texts = load_texts(params.source, lm, params.n_texts, max(params.lengths))
+    """One fit for each length, arrangement and text."""
+    texts = texts_of(params, max(params.lengths))
     return [
-        FitSpec(
-            model=params.model,
-            arrangement=pattern,
-            texts=(text.prefix(n_tokens),),
-            seed=params.seed,
-            recipe=recipe(params.recipe, max_steps=params.max_steps),
-        )
+        fit(params, [text.prefix(n_tokens)], arrangement=name)
         for n_tokens in params.lengths
-        for pattern in patterns
+        for name in params.arrangements
         for text in texts
     ]
 
 
-def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
+def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row a fit; see `reproducer.experiments.base.fit_frame`."""
-    results = results_of(specs(params), compute_missing)
-    return fit_frame([r for r in results if r.spec["kind"] == "fit"], params)
-
-
-def first_position(params: Params) -> Result:
-    """What the positions of the model hold; see `reproducer.readings.first_position`."""
-    (result,) = results_of([PositionSpec(model=params.model)], compute_missing=True)
-    return result
+    return fit_frame(known.all(fits(params)), params)
 
 
 def table(df: pd.DataFrame) -> pd.DataFrame:
@@ -93,7 +80,7 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
 
 def figure(df: pd.DataFrame) -> Figure:
     """Accuracy against N, a line for each arrangement, with the band of one standard error."""
-    made, axis = plots.figure()
+    drawn, axis = plots.figure()
     names = [name for name in ARRANGEMENTS if name in set(df["arrangement"])]
     for name, style in plots.line_styles(names).items():
         groups = df[df["arrangement"] == name].groupby("n_tokens")["accuracy"]
@@ -105,7 +92,7 @@ def figure(df: pd.DataFrame) -> Figure:
     plots.powers_axis(axis, df["n_tokens"])
     axis.set(xlabel="tokens N", ylabel="accuracy", ylim=(-0.03, 1.05))
     axis.legend(title="arrangement", loc="center left", bbox_to_anchor=(1, 0.5))
-    return made
+    return drawn
 
 
 def positions(df: pd.DataFrame) -> pd.DataFrame:
@@ -122,7 +109,7 @@ def positions(df: pd.DataFrame) -> pd.DataFrame:
 
 def position_figure(df: pd.DataFrame) -> Figure:
     """Accuracy by position at the longest N, for the arrangements with a single `e`."""
-    made, axis = plots.figure()
+    drawn, axis = plots.figure()
     by_position = positions(df)
     single = [name for name in (PAPERS_CHOICE, WITHOUT, OURS) if name in by_position.index]
     for name, style in plots.line_styles(single).items():
@@ -135,7 +122,39 @@ def position_figure(df: pd.DataFrame) -> Figure:
         xticks=by_position.columns[:: max(1, len(by_position.columns) // 16)],
     )
     axis.legend(title="arrangement")
-    return made
+    return drawn
+
+
+def first_position(params: Params, known: Known | None = None) -> Result | None:
+    """What the positions of the model hold, if it is known; see `PositionSpec`."""
+    return (known or Known()).get(PositionSpec(model=params.model))
+
+
+def position_table(result: Result) -> pd.DataFrame:
+    """In the middle layer, for each position: norm and likeness, for both kinds of input."""
+    middle = len(result.arrays["normal_norm"]) // 2
+    columns = {
+        f"{what}, {label}": result.arrays[f"{kind}_{name}"][middle]
+        for kind, label in INPUTS.items()
+        for what, name in (("norm", "norm"), ("cosine between draws", "alike"))
+    }
+    rows = pd.RangeIndex(1, 1 + result.spec["n_inputs"], name=f"position, after layer {middle}")
+    return pd.DataFrame(columns, index=rows)
+
+
+def sink_figure(result: Result) -> Figure:
+    """Norm and likeness of normal inputs by layer, a line for each position."""
+    drawn, axes = plots.figure(2)
+    norm, alike = (result.arrays[f"normal_{name}"]for name in ("norm", "alike"))
+    layers = np.arange(len(norm))
+    for position, style in plots.line_styles(range(norm.shape[1])).items():
+        style = style | {"markevery": max(1, len(layers) // 8), "label": position + 1}
+        axes[0].plot(layers, norm[:, position], **style)
+        axes[1].plot(layers, alike[:, position], **style)
+    axes[0].set(xlabel="layer", ylabel="norm of the state", yscale="log")
+    axes[1].set(xlabel="layer", ylabel="cosine between draws", ylim=(-0.05, 1.05))
+    axes[1].legend(title="position")
+    return drawn
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:

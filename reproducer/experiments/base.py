@@ -1,27 +1,51 @@
-"""What the experiment modules share: parameters, and results as tidy frames."""
+"""What the experiment modules share: a fit as most of them ask for it, frames, notes for pages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel
 
 from reproducer.experiments.profiles import ExperimentParams, load_params
-from reproducer.models.language_model import LanguageModel
+from reproducer.models.card import model_card
+from reproducer.results.fits import FitSpec
 from reproducer.results.provenance import joined_devices
-from reproducer.results.run import compute, stored
-from reproducer.results.specs import Spec
-from reproducer.results.store import Result
+from reproducer.results.specs import Result
+from reproducer.solver.recipes import recipe
+from reproducer.texts.sources import Text, load_texts
 
 # What a run is on, not how much of it there is: pages name these in their own words.
 SUBJECTS = {"profile", "model", "models", "source", "sources", "controls"}
 PROVENANCE_COLUMNS = ("dtype", "device", "commit", "date")
 
 
-def results_of(specs: Sequence[Spec], compute_missing: bool) -> list[Result]:
-    """Computed results of all specs, or those that the store already holds."""
-    return compute(specs) if compute_missing else stored(specs)
+def fit(params: ExperimentParams, texts: Sequence[Text], **changes: Any) -> FitSpec:
+    """A fit of `texts` with the model, arrangement, recipe and seed of `params`.
+
+    `changes` replace or add fields of the spec.
+    """
+    stop_accuracy = getattr(params, "stop_accuracy", None)
+    asked = {
+        "model": params.model,
+        "arrangement": arrangement_of(params),
+        "texts": tuple(texts),
+        "seed": params.seed,
+        "recipe": recipe(params.recipe, params.max_steps, stop_accuracy),
+    }
+    return FitSpec(**asked | changes)
+
+
+def arrangement_of(params: ExperimentParams) -> str:
+    """The arrangement asked for, else the model's own."""
+    return getattr(params, "arrangement", None) or model_card(params.model).arrangement
+
+
+def texts_of(params: ExperimentParams, n_tokens: int, n_texts: int | None = None) -> list[Text]:
+    """The first texts of the source that have `n_tokens` tokens, cut to that length."""
+    texts = load_texts(params.source, params.model, n_texts or params.n_texts, n_tokens)
+    return [text.prefix(n_tokens) for text in texts]
 
 
 def fit_frame(results: Iterable[Result], params: ExperimentParams) -> pd.DataFrame:
@@ -49,7 +73,7 @@ def _fit_rows(result: Result) -> Iterable[dict]:
             "text": text["id"],
             "copy": copy,
             "n_tokens": len(text["tokens"]),
-            "accuracy": result.arrays["correct"][s].double().mean().item(),
+            "accuracy": metrics["accuracy"][s],
             "loss_nats": metrics["loss_nats"][s],
             "correct": result.arrays["correct"][s].tolist(),
             "solved": metrics["solved"],
@@ -75,20 +99,19 @@ def scale_note(frame: pd.DataFrame) -> str:
 
 def cut_note(params: ExperimentParams) -> str:
     """One line for a page: in what a run differs from the papers' protocol."""
-    name = type(params).__module__.rsplit(".", 1)[-1]
-    cuts = _differences(params, load_params(name, "paper"))
+    cuts = _differences(params, load_params(params.experiment, "paper"))
     return f"Against the papers' protocol: {'; '.join(cuts)}." if cuts else "The papers' protocol."
 
 
 def _differences(ours: BaseModel, theirs: BaseModel, prefix: str = "") -> list[str]:
-    found = []
+    cuts = []
     for name in type(ours).model_fields.keys() - SUBJECTS:
         a, b = getattr(ours, name), getattr(theirs, name)
         if isinstance(a, BaseModel):
-            found += _differences(a, b, f"{name}.")
+            cuts += _differences(a, b, f"{name}.")
         elif a != b:
-            found.append(f"{prefix}{name} {_short(a)} instead of {_short(b)}")
-    return sorted(found)
+            cuts.append(f"{prefix}{name} {_short(a)} instead of {_short(b)}")
+    return sorted(cuts)
 
 
 def _short(value: object) -> str:
@@ -102,7 +125,3 @@ def tested(model: str) -> bool:
     """Whether a verdict may be given on this model: not on the random weights of `tiny`."""
     return model != "tiny"
 
-
-def default_arrangement(params_value: str | None, lm: LanguageModel) -> str:
-    """The arrangement asked for, else the model's own."""
-    return params_value or lm.default_arrangement

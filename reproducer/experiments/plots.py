@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe & Ito's palette: told apart by colour-blind readers; markers and dashes serve greyscale.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -43,14 +44,17 @@ STYLE = {
 
 def figure(n_columns: int = 1, n_rows: int = 1, **options) -> tuple[Figure, Axes]:
     """`plt.subplots` in the house style; width grows with the number of columns."""
+    # Imported late: tables and verdicts do without.
+    import matplotlib.pyplot as plt
+
     with plt.rc_context(STYLE):
         width, height = STYLE["figure.figsize"]
         width = width if n_columns == 1 else 4.4 * n_columns
         options.setdefault("figsize", (width, height * n_rows))
-        made, axes = plt.subplots(n_rows, n_columns, **options)
+        drawn, axes = plt.subplots(n_rows, n_columns, **options)
     # Closed for pyplot, so that a notebook draws it once: where the cell returns it.
-    plt.close(made)
-    return made, axes
+    plt.close(drawn)
+    return drawn, axes
 
 
 def line_styles(names: Iterable[str]) -> dict[str, dict]:

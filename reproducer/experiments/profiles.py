@@ -33,6 +33,11 @@ class ExperimentParams(BaseModel):
     recipe: str = "paper"
     max_steps: int = Field(5000, ge=1)
 
+    @property
+    def experiment(self) -> str:
+        """The name of the experiment that these parameters belong to."""
+        return type(self).__module__.rpartition(".")[2]
+
 
 @lru_cache
 def profile_overrides(profile: str) -> dict[str, dict[str, Any]]:

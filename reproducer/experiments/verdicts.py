@@ -73,21 +73,6 @@ def verdict_on(
     )
 
 
-def ledger(profile: str) -> list[Verdict]:
-    """All verdicts that the stored results of `profile` allow; computes no fit."""
-    # Imported late: experiments import this module.
-    from reproducer.experiments import EXPERIMENTS, experiment
-    from reproducer.experiments.profiles import load_params
-
-    found: list[Verdict] = []
-    for name in EXPERIMENTS:
-        module = experiment(name)
-        params = load_params(name, profile)
-        frame = module.collect(params, compute_missing=False)
-        found += module.claims(frame)
-    return found
-
-
 def ledger_table(verdicts: list[Verdict], criteria: bool = True) -> Styler:
     """The verdicts, one row a claim: with criteria on an experiment's page, else with its name."""
     rows = pd.DataFrame([_shown(v) for v in verdicts], columns=list(_COLUMNS))

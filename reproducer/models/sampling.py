@@ -46,3 +46,18 @@ def _next(logits: Tensor, draws: list[torch.Generator], temperature: float) -> T
     shares = (logits / temperature).softmax(-1)
     drawn = [torch.multinomial(p, 1, generator=g) for p, g in zip(shares, draws, strict=True)]
     return torch.stack(drawn)
+
+
+@torch.no_grad()
+def greedy_tokens(lm: LanguageModel, mem: Tensor, n_tokens: int) -> Tensor:
+    """Greedy decoding in float32 after `mem` (B, K, d_model): token ids (B, n_tokens).
+
+    Every token is fed back as the next input; nothing of the wanted text is.
+    """
+    x, cache, written = mem.float(), None, []
+    for _ in range(n_tokens):
+        out = lm.hf(inputs_embeds=x, past_key_values=cache, use_cache=True)
+        cache = out.past_key_values
+        written.append(out.logits[:, -1].argmax(-1))
+        x = lm.embed(written[-1])[:, None]  # (B, 1, d_model)
+    return torch.stack(written, dim=1)

@@ -17,9 +17,6 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import torch
-import transformers
-
 from reproducer.errors import ReproducerError
 from reproducer.paths import cache_dir
 
@@ -90,6 +87,9 @@ def _fetch_gguf(scratch: Path) -> Path:
 
 
 def _convert(gguf: Path, target: Path) -> None:
+    import torch
+    import transformers
+
     where, name = str(gguf.parent), gguf.name
     loaded = transformers.AutoModelForCausalLM.from_pretrained(
         where, gguf_file=name, dtype=torch.float32

@@ -8,15 +8,20 @@ built with untrained weights (`random:<name>`) where its weights cannot be had: 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import transformers
-from transformers import PretrainedConfig
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+# The model that comes with the project's packages, and what makes another one's weights untrained.
+EMBEDDED = "smollm2-135m"
+RANDOM_PREFIX = "random:"
+UNTRAINED_SEED = 0
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model: hub name (None if it does not come from the hub), shape, arrangement.
+    """One model: hub name (None if it does not come from the hub), shape, arrangement, commit.
 
     `arrangement` is the default for experiments after A1: the papers' `[e] [m]x(N-1)`, except
     where experiment A1 shows that the model cannot predict at its very first position.
@@ -25,9 +30,12 @@ class ModelEntry:
     hub: str | None
     shape: dict[str, Any] = field(default_factory=dict)
     arrangement: str = "[e] [m]x(N-1)"
+    revision: str | None = None
 
     def config(self) -> PretrainedConfig:
         """The transformers configuration of this shape."""
+        import transformers
+
         shape = dict(self.shape)
         return transformers.AutoConfig.for_model(shape.pop("model_type"), **shape)
 

@@ -8,23 +8,22 @@ stored, shipped and read like all others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from reproducer.errors import ReproducerError
-from reproducer.models.language_model import LanguageModel
-from reproducer.models.sampling import write_after
-from reproducer.results.provenance import provenance
-from reproducer.results.run import cached_lm
-from reproducer.results.specs import Spec
-from reproducer.results.store import Result
-from reproducer.texts.sources import Text, halves, passages, tokenize
+from reproducer.models.card import model_card
+from reproducer.results.specs import Measurement, Outcome, Result
+from reproducer.texts.sources import Text, passages
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reproducer.models.language_model import LanguageModel
 
 
-class ContinuationSpec(Spec):
+class ContinuationSpec(Measurement):
     """`n_continuations` texts of `n_tokens` tokens after `context`, sampled at temperature 1.
 
     Continuation `j` is drawn with seed `j`.
@@ -35,13 +34,11 @@ class ContinuationSpec(Spec):
     n_continuations: int = Field(ge=1)
     n_tokens: int = Field(ge=1)
 
-    def run(self) -> Result:
+    def run(self, lm: LanguageModel, needed: Sequence[Result]) -> Outcome:
         """Array `tokens`, (n_continuations, n_tokens)."""
-        lm = cached_lm(self.model, self.dtype)
         seeds = range(self.n_continuations)
         tokens = sample_continuations(lm, self.context.tokens, self.n_tokens, seeds)
-        spec = self.model_dump(mode="json")
-        return Result(self.key, spec, {}, {"tokens": tokens}, provenance(lm))
+        return Outcome({}, {"tokens": tokens})
 
 
 def texts_of(result: Result) -> list[Text]:
@@ -58,26 +55,31 @@ def context_of(text: Text) -> str:
     return text.id.rsplit("+", 1)[0]
 
 
-def contexts(source: str, lm: LanguageModel, n_contexts: int, n_tokens: int) -> list[Text]:
+def contexts(source: str, model: str, n_contexts: int, n_tokens: int) -> list[Text]:
     """The last `n_tokens` tokens before the middle of each of the first `n_contexts` passages.
 
     Raises:
         ReproducerError: a source with too few passages or without passages.
     """
-    found = []
-    for (name, passage), _ in zip(passages(source), range(n_contexts), strict=False):
-        tokens = tokenize(lm, halves(passage)[0])[-n_tokens:]
-        found.append(Text(source=source, id=name, tokens=tokens))
-    if len(found) < n_contexts:
+    encode = model_card(model).tokenizer.encode
+    texts = [
+        Text(source=source, id=passage.id, tokens=encode(passage.first_half)[-n_tokens:])
+        for passage, _ in zip(passages(source), range(n_contexts), strict=False)
+    ]
+    if len(texts) < n_contexts:
         raise ReproducerError(
-            f"source {source!r}: expected {n_contexts} contexts, got {len(found)}"
+            f"source {source!r}: expected {n_contexts} contexts, got {len(texts)}"
         )
-    return found
+    return texts
 
 
 def sample_continuations(
     lm: LanguageModel, context: tuple[int, ...], n_tokens: int, seeds: Sequence[int]
 ) -> Tensor:
-    """Token ids (n_seeds, n_tokens) after `context`; row j as `generated.sample` with seed j."""
+    """Token ids (n_seeds, n_tokens) after `context`; row j is drawn with seed j."""
+    import torch
+
+    from reproducer.models.sampling import write_after
+
     read = torch.tensor([[lm.bos_token_id, *context]] * len(seeds))
     return write_after(lm, lm.embed(read), n_tokens, seeds)

@@ -6,8 +6,6 @@ text autoregressively, in float32, with its beginning-of-text token in front.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -35,7 +33,3 @@ def h_lm_nats(lm: LanguageModel, tokens: Tensor) -> Tensor:
     """`H_LM` in nats of each text: (n_texts, n_tokens) → (n_texts,)."""
     return token_nats(lm, tokens).sum(1)
 
-
-def bits_per_character(nats: float, text: str) -> float:
-    """Nats over the whole text as bits a character."""
-    return nats / math.log(2) / len(text)

@@ -9,19 +9,19 @@ predicts. Whether decoding really returns the text is checked with the model's o
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
-import torch
+import numpy as np
 from pydantic import Field
-from torch import Tensor
 
-from reproducer.models.language_model import LanguageModel
-from reproducer.results.provenance import provenance
-from reproducer.results.run import cached_lm, compute
-from reproducer.results.specs import SolveSpec, Spec, draw_row, require_positions
-from reproducer.results.store import Result
-from reproducer.solver.problem import Problem
+from reproducer.results.fits import draw_row, require_positions
+from reproducer.results.specs import Measurement, Outcome, Result, SolveSpec
 from reproducer.texts.sources import Text
+
+if TYPE_CHECKING:
+    from reproducer.models.language_model import LanguageModel
+    from reproducer.solver.problem import Problem
 
 
 class MemSpec(SolveSpec):
@@ -30,8 +30,13 @@ class MemSpec(SolveSpec):
     kind: Literal["mem"] = "mem"
     text: Text
     n_mem: int = Field(1, ge=1)
+    warm_start: Literal[""] = ""
 
-    def problem(self, lm: LanguageModel) -> Problem:
+    def problem(self, lm: LanguageModel, needed: Sequence[Result] = ()) -> Problem:
+        import torch
+
+        from reproducer.solver.problem import Problem
+
         tokens = torch.tensor(self.text.tokens)
         n_inputs = self.n_mem + len(tokens) - 1
         require_positions(lm, n_inputs)
@@ -48,7 +53,7 @@ class MemSpec(SolveSpec):
         )
 
 
-class GreedySpec(Spec):
+class GreedySpec(Measurement):
     """What the solutions of `fits`, which have equally many vectors, write when decoded greedily.
 
     The result's `correct` is (n_fits, N) bool with N the longest text; a shorter text's row is
@@ -58,32 +63,23 @@ class GreedySpec(Spec):
     kind: Literal["greedy"] = "greedy"
     fits: tuple[MemSpec, ...] = Field(min_length=1)
 
-    def run(self) -> Result:
-        lm = cached_lm(self.model, self.dtype)
-        solved = compute(self.fits, progress=False)
-        mem = torch.stack([result.arrays["rows"] for result in solved])
+    @property
+    def needs(self) -> tuple[MemSpec, ...]:
+        return self.fits
+
+    def run(self, lm: LanguageModel, needed: Sequence[Result]) -> Outcome:
+        import torch
+
+        from reproducer.models.sampling import greedy_tokens
+
+        mem = torch.from_numpy(np.stack([result.arrays["rows"] for result in needed]))
         lengths = [len(fit.text.tokens) for fit in self.fits]
-        written = greedy_tokens(lm, mem.to(lm.device), max(lengths)).cpu()
-        correct = torch.zeros_like(written, dtype=torch.bool)
-        for row, fit, came in zip(correct, self.fits, written, strict=True):
+        written = greedy_tokens(lm, mem.to(lm.device), max(lengths)).cpu().numpy()
+        correct = np.zeros(written.shape, dtype=bool)
+        for row, fit, tokens in zip(correct, self.fits, written, strict=True):
             n = len(fit.text.tokens)
-            row[:n] = came[:n] == torch.tensor(fit.text.tokens)
+            row[:n] = tokens[:n] == fit.text.tokens
         right = correct.sum(1).tolist()
         accuracy = [count / n for count, n in zip(right, lengths, strict=True)]
-        spec = self.model_dump(mode="json")
-        return Result(self.key, spec, {"accuracy": accuracy}, {"correct": correct}, provenance(lm))
+        return Outcome({"accuracy": accuracy}, {"correct": correct})
 
-
-@torch.no_grad()
-def greedy_tokens(lm: LanguageModel, mem: Tensor, n_tokens: int) -> Tensor:
-    """Greedy decoding in float32 after `mem` (B, K, d_model): token ids (B, n_tokens).
-
-    Every token is fed back as the next input; nothing of the wanted text is.
-    """
-    x, cache, written = mem.float(), None, []
-    for _ in range(n_tokens):
-        out = lm.hf(inputs_embeds=x, past_key_values=cache, use_cache=True)
-        cache = out.past_key_values
-        written.append(out.logits[:, -1].argmax(-1))
-        x = lm.embed(written[-1])[:, None]  # (B, 1, d_model)
-    return torch.stack(written, dim=1)

@@ -1,52 +1,64 @@
-"""Noise on a proto-token: four kinds, scaled by the vector's own length.
-
-A vector v becomes `v + ε/‖ε‖ · α‖v‖`, so α is the noise-to-signal ratio whatever the kind
-(Bondarenko et al., Fig 4). Where the paper leaves the distribution open we take: uniform on
-[−1, 1], exponential with mean 1 (hence with a common offset), and a sine wave along the
-components with a random whole number of periods and a random phase.
-"""
+"""Noise on a proto-token, as a stored reading (Bondarenko et al., Fig 4)."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Generator, Tensor
+from pydantic import Field
 
-from reproducer.errors import ReproducerError, require_name
+from reproducer.results.fits import FitSpec
+from reproducer.results.specs import Measurement, Outcome, Result
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def _sinusoid(d: int, draw: Generator) -> Tensor:
-    # Fewer than d/2 periods, the most that d samples can show.
-    periods = torch.randint(1, max(2, d // 2), (1,), generator=draw)
-    phase = torch.rand(1, generator=draw)
-    return torch.sin(2 * math.pi * (periods * torch.arange(d) / d + phase))
+    from reproducer.models.language_model import LanguageModel
 
-
-NOISES: dict[str, Callable[[int, Generator], Tensor]] = {
-    "gaussian": lambda d, draw: torch.randn(d, generator=draw),
-    "uniform": lambda d, draw: 2 * torch.rand(d, generator=draw) - 1,
-    "exponential": lambda d, draw: torch.empty(d).exponential_(generator=draw),
-    "sinusoidal": _sinusoid,
-}
+# Drawn in `reproducer.readings.noise_vectors`.
+NOISES = ("gaussian", "uniform", "exponential", "sinusoidal")
 
 
-def noise_direction(kind: str, d: int, *label: str) -> Tensor:
-    """A unit vector (d,) of one of `NOISES`, drawn on the CPU from its label alone."""
-    require_name("noise", kind, NOISES)
-    mark = hashlib.sha256("|".join((kind, *label)).encode()).digest()
-    drawn = NOISES[kind](d, Generator().manual_seed(int.from_bytes(mark[:7], "big")))
-    return drawn / drawn.norm()
+class NoiseSpec(Measurement):
+    """Accuracy of a fitted text when one of its tokens is perturbed."""
 
+    kind: Literal["noise"] = "noise"
+    fit: FitSpec
+    token: Literal["e", "m"]
+    noise: Literal["gaussian", "uniform", "exponential", "sinusoidal"]
+    alphas: tuple[float, ...]
+    n_draws: int = Field(ge=1)
 
-def perturbed(vector: Tensor, direction: Tensor, alpha: float) -> Tensor:
-    """`v + α‖v‖ · direction` for v (d,); raises for a negative α."""
-    if alpha < 0:
-        raise ReproducerError(f"expected a noise ratio alpha of at least 0, got {alpha}")
-    return vector + alpha * vector.norm() * direction.to(vector)
+    @property
+    def needs(self) -> tuple[FitSpec]:
+        return (self.fit,)
+
+    def run(self, lm: LanguageModel, needed: Sequence[Result]) -> Outcome:
+        """Array `accuracy`, (n_alphas, n_draws)."""
+        import torch
+
+        from reproducer.readings.noise_vectors import read_accuracy
+
+        (fit,) = needed
+        tables = self._tables(torch.from_numpy(fit.arrays["rows"]))
+        accuracy = read_accuracy(lm, self.fit.problem(lm), tables)
+        return Outcome({}, {"accuracy": accuracy.view(len(self.alphas), self.n_draws)})
+
+    def _tables(self, rows: Tensor) -> Tensor:
+        """The solution under every α and draw: (n_alphas · n_draws, n_rows, d_model)."""
+        from reproducer.readings.noise_vectors import noise_direction, perturbed
+
+        row = self.fit.row_of(self.token, 0)
+        text = self.fit.texts[0].digest
+        tables = rows.repeat(len(self.alphas), self.n_draws, 1, 1)
+        for draw in range(self.n_draws):
+            # One direction a draw, so that the accuracies along α belong to one path.
+            direction = noise_direction(self.noise, rows.shape[1], text, self.token, str(draw))
+            for i, alpha in enumerate(self.alphas):
+                tables[i, draw, row] = perturbed(rows[row], direction, alpha)
+        return tables.flatten(0, 1)
 
 
 def halving_alpha(alphas: list[float], accuracies: list[float]) -> float:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
+import numpy as np
 from pydantic import Field
-from torch import Tensor
 
-from reproducer.models.language_model import LanguageModel
-from reproducer.models.sampling import write_after
-from reproducer.results.provenance import provenance
-from reproducer.results.run import cached_lm, compute
+from reproducer.results.fits import FitSpec
 from reproducer.results.solutions import points_of
-from reproducer.results.specs import FitSpec, Spec
-from reproducer.results.store import Result
+from reproducer.results.specs import Measurement, Outcome, Result
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reproducer.models.language_model import LanguageModel
 
 # What stands before the generated text. The last two are controls: nothing, and the text itself.
 Prompt = Literal["e", "m", "e m", "BOS e", "BOS m", "BOS e m", "BOS", "BOS text"]
 CONTROLS = ("BOS", "BOS text")
 
 
-class ReadoutSpec(Spec):
+class ReadoutSpec(Measurement):
     """`n_new_tokens` tokens that the model writes after a prompt made of each fit's solution.
 
     All fits are of one length. Text `i` is drawn with seed `seed + i`.
@@ -35,20 +35,27 @@ class ReadoutSpec(Spec):
     temperature: float = Field(1.0, ge=0)
     seed: int = Field(0, ge=0)
 
-    def run(self) -> Result:
+    @property
+    def needs(self) -> tuple[FitSpec, ...]:
+        return self.fits
+
+    def run(self, lm: LanguageModel, needed: Sequence[Result]) -> Outcome:
         """Array `tokens`, (n_fits, n_new_tokens)."""
-        lm = cached_lm(self.model, self.dtype)
-        start = prompts(lm, self.fits, self.prompt)
+        from reproducer.models.sampling import write_after
+
+        start = prompts(lm, needed, self.prompt)
         seeds = range(self.seed, self.seed + len(self.fits))
         tokens = write_after(lm, start, self.n_new_tokens, seeds, self.temperature)
-        spec = self.model_dump(mode="json")
-        return Result(self.key, spec, {}, {"tokens": tokens}, provenance(lm))
+        return Outcome({}, {"tokens": tokens})
 
 
-def prompts(lm: LanguageModel, fits: Sequence[FitSpec], prompt: Prompt) -> Tensor:
+def prompts(lm: LanguageModel, fits: Sequence[Result], prompt: Prompt) -> Tensor:
     """Input embeddings of a prompt for the first sequence of each fit, (n_fits, L, d_model)."""
-    firsts = [points_of([result])[0] for result in compute(fits, progress=False)]
-    solutions = torch.stack([point.rows for point in firsts]).to(lm.device)  # (n_fits, 2, d)
+    import torch
+
+    firsts = [points_of([result])[0] for result in fits]
+    rows = np.stack([point.rows for point in firsts])
+    solutions = torch.from_numpy(rows).to(lm.device)  # (n_fits, 2, d)
     bos = lm.embed(torch.tensor([lm.bos_token_id])).expand(len(fits), 1, -1)
     parts = {
         "e": solutions[:, :1],

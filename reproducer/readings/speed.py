@@ -5,31 +5,21 @@ Weights do not matter for time, so any model will do, `random:<name>` included.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
-from reproducer.models.language_model import LanguageModel
-from reproducer.readings.decoding import (
-    CachedDecoder,
-    library_generate,
-    library_one_pass,
-    one_pass,
-    recorded,
-)
-from reproducer.readings.timing import time_call
-from reproducer.results.provenance import provenance
-from reproducer.results.run import cached_lm
-from reproducer.results.specs import Spec, draw_row, require_positions
-from reproducer.results.store import Result
+from reproducer.results.fits import draw_row, require_positions
+from reproducer.results.specs import Outcome, Result, Spec
 from reproducer.solver.arrangements import arrangement
-from reproducer.solver.cuda_graphs import stepper
-from reproducer.solver.problem import Problem
 from reproducer.solver.recipes import Recipe
-from reproducer.solver.slots import Slots
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reproducer.models.language_model import LanguageModel
+    from reproducer.solver.problem import Problem
 
 RECIPE = Recipe(name="paper")
 
@@ -45,9 +35,10 @@ class SpeedSpec(Spec):
         """What is timed."""
         raise NotImplementedError
 
-    def run(self) -> Result:
+    def run(self, lm: LanguageModel, needed: Sequence[Result]) -> Outcome:
         """Metrics `seconds` (the median), `spread`, `tokens_per_second` of the batch, `on_gpu`."""
-        lm = cached_lm(self.model, self.dtype)
+        from reproducer.readings.timing import time_call
+
         timing = time_call(self.call(lm), lm.device, repeats=self.repeats)
         metrics = {
             "seconds": timing.seconds,
@@ -55,7 +46,7 @@ class SpeedSpec(Spec):
             "tokens_per_second": self.batch * self.n_tokens / timing.seconds,
             "on_gpu": lm.device.type == "cuda",
         }
-        return Result(self.key, self.model_dump(mode="json"), metrics, {}, provenance(lm))
+        return Outcome(metrics, {})
 
 
 class DecodingSpec(SpeedSpec):
@@ -66,6 +57,14 @@ class DecodingSpec(SpeedSpec):
     code: Literal["library", "fast"]
 
     def call(self, lm: LanguageModel) -> Callable[[], object]:
+        from reproducer.readings.decoding import (
+            CachedDecoder,
+            library_generate,
+            library_one_pass,
+            one_pass,
+            recorded,
+        )
+
         x, offset = random_inputs(lm, self.batch, self.n_tokens)
         if self.way == "one pass":
             run = one_pass if self.code == "fast" else library_one_pass
@@ -83,6 +82,9 @@ class StepSpec(SpeedSpec):
     kind: Literal["step_time"] = "step_time"
 
     def call(self, lm: LanguageModel) -> Callable[[], object]:
+        from reproducer.solver.cuda_graphs import stepper
+        from reproducer.solver.slots import Slots
+
         problem = random_problem(lm, self.n_tokens)
         slots = Slots.empty(self.batch, problem, RECIPE, lm.device)
         for slot in range(self.batch):
@@ -100,6 +102,10 @@ def random_inputs(lm: LanguageModel, batch: int, n_tokens: int) -> tuple[Tensor,
 
 def random_problem(lm: LanguageModel, n_tokens: int) -> Problem:
     """A text of random token ids and its untrained `e` and `m`."""
+    import torch
+
+    from reproducer.solver.problem import Problem
+
     pattern = arrangement(lm.default_arrangement)
     roles = pattern.roles(n_tokens)
     require_positions(lm, len(roles))

@@ -1,22 +1,26 @@
-"""How much information each prefix of a text holds, as a stored result."""
+"""How much information each prefix of a text holds, as the frozen model sees it.
+
+`H_LM = − Σ_i log P_LM(t_i | t_<i)` in nats (Mezentsev & Oseledets §3).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
+import numpy as np
 
-from reproducer.readings.information import bits_per_character, token_nats
-from reproducer.results.provenance import provenance
-from reproducer.results.run import cached_lm
-from reproducer.results.specs import Spec
-from reproducer.results.store import Result
+from reproducer.results.known import Known
+from reproducer.results.specs import Measurement, Outcome, Result
 from reproducer.texts.sources import Text
 
+if TYPE_CHECKING:
+    from reproducer.models.language_model import LanguageModel
 
-class SurprisalSpec(Spec):
+
+class SurprisalSpec(Measurement):
     """`−log P_LM(t_i | t_<i)` of every token of `text`, and the characters of every prefix.
 
     Under a causal model a prefix's tokens cost what they cost in the whole text, so one pass
@@ -26,15 +30,17 @@ class SurprisalSpec(Spec):
     kind: Literal["surprisal"] = "surprisal"
     text: Text
 
-    def run(self) -> Result:
-        lm = cached_lm(self.model, self.dtype)
-        tokens = list(self.text.tokens)
+    def run(self, lm: LanguageModel, needed: Sequence[Result]) -> Outcome:
+        import torch
+
+        from reproducer.readings.information import token_nats
+
+        tokens = self.text.tokens
         nats = token_nats(lm, torch.tensor([tokens]))[0].cpu()
-        decode = lm.tokenizer.decode
+        decode = lm.card.tokenizer.decode
         characters = [len(decode(tokens[: n + 1])) for n in range(len(tokens))]
         arrays = {"nats": nats, "characters": torch.tensor(characters)}
-        spec = self.model_dump(mode="json")
-        return Result(self.key, spec, {"h_lm_nats": nats.sum().item()}, arrays, provenance(lm))
+        return Outcome({"h_lm_nats": nats.sum().item()}, arrays)
 
 
 @dataclass(frozen=True)
@@ -46,20 +52,24 @@ class TextInformation:
 
     @classmethod
     def of(cls, result: Result) -> TextInformation:
-        nats = result.arrays["nats"].double().cumsum(0).tolist()
+        nats = np.cumsum(result.arrays["nats"], dtype=np.float64).tolist()
         return cls([0.0, *nats], [0, *result.arrays["characters"].tolist()])
 
     def columns(self, n_tokens: int) -> dict[str, float]:
         """`h_lm_nats`, `characters` and `bits_per_character` of the prefix of `n_tokens`."""
         nats, characters = self.h_lm_nats[n_tokens], self.characters[n_tokens]
-        bits = bits_per_character(nats, "x" * characters) if characters else float("nan")
+        bits = nats / math.log(2) / characters if characters else math.nan
         return {"h_lm_nats": nats, "characters": characters, "bits_per_character": bits}
 
 
+def surprisal_specs(model: str, texts: Iterable[Text]) -> list[SurprisalSpec]:
+    """One reading for each of `texts`."""
+    return [SurprisalSpec(model=model, text=text) for text in texts]
+
+
 def text_information(
-    model: str, texts: Iterable[Text], fetch: Callable[[list[Spec]], list[Result]]
+    model: str, texts: Iterable[Text], known: Known
 ) -> dict[Text, TextInformation]:
-    """The information of every text that `fetch` knows."""
-    specs = {SurprisalSpec(model=model, text=text).key: text for text in texts}
-    known = fetch([SurprisalSpec(model=model, text=text) for text in specs.values()])
-    return {specs[result.key]: TextInformation.of(result) for result in known}
+    """The information of every text whose reading is known."""
+    results = known.all(surprisal_specs(model, texts))
+    return {Text(**result.spec["text"]): TextInformation.of(result) for result in results}

@@ -9,12 +9,14 @@ from collections.abc import Iterable
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from reproducer.models.language_model import LanguageModel
 from reproducer.paths import ROOT
+
+if TYPE_CHECKING:
+    import torch
+
+    from reproducer.models.language_model import LanguageModel
 
 PACKAGES = ("reproducer", "torch", "transformers", "numpy")
 
@@ -35,13 +37,13 @@ def provenance(lm: LanguageModel) -> dict[str, Any]:
 @lru_cache
 def software() -> dict[str, str]:
     """Versions of what computes, and the commit of this repository."""
-    found = {}
+    versions = {}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "not installed"
-    return found | {"commit": commit()}
+            versions[package] = "not installed"
+    return versions | {"commit": commit()}
 
 
 def joined_devices(names: Iterable[str]) -> str:
@@ -68,6 +70,8 @@ def _git(*arguments: str) -> str:
 @lru_cache
 def device_name(device: torch.device) -> str:
     """What the device calls itself, e.g. `NVIDIA H200` or `AMD EPYC, 2 threads`."""
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     name = platform.processor() or platform.machine()

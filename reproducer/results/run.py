@@ -1,99 +1,124 @@
-"""From specs to results: the store first, then the solver, each result stored as it comes."""
+"""From specs to results: what is known is read, the rest computed, each result stored as it comes.
+
+This is the one place that schedules, loads models and writes to a store.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import torch
 from tqdm import tqdm
 
-from reproducer.models.language_model import LanguageModel, load_lm
+from reproducer.errors import ReproducerError
+from reproducer.models.language_model import LanguageModel, fastest_dtype, load_lm
 from reproducer.results.budgets import can_go_on, continued, taken_over, under_smaller_budgets
-from reproducer.results.packs import shipped
-from reproducer.results.provenance import provenance
-from reproducer.results.specs import SolveSpec, Spec
-from reproducer.results.store import Result, Store
+from reproducer.results.fits import FitSpec
+from reproducer.results.integrity import finite_or_none
+from reproducer.results.known import Known
+from reproducer.results.provenance import provenance, software
+from reproducer.results.specs import Result, SolveSpec, Spec, with_needs
 from reproducer.solver.solve import Solution, solve
 
-_loaded: dict[tuple[str, str], LanguageModel] = {}
+_loaded: dict[str, LanguageModel] = {}
 
 
-def cached_lm(name: str, dtype: str = "auto") -> LanguageModel:
+def cached_lm(name: str) -> LanguageModel:
     """`load_lm`, keeping the last model so that consecutive calls share it."""
-    if (name, dtype) not in _loaded:
+    if name not in _loaded:
         _loaded.clear()
-        _loaded[name, dtype] = load_lm(name, dtype=dtype)
-    return _loaded[name, dtype]
+        _loaded[name] = load_lm(name)
+    return _loaded[name]
 
 
 def compute(
-    specs: Sequence[Spec], store: Store | None = None, *, progress: bool = True
+    specs: Sequence[Spec], known: Known | None = None, *, progress: bool = True
 ) -> list[Result]:
-    """The results of `specs`, in their order.
+    """The results of `specs`, in their order, and before them of all that they need.
 
-    What the store holds is read; the rest is computed, and each result is stored when it is
-    finished, so an interrupted call resumes where it was.
+    What is known is read; the rest is computed, and each result is stored when it is
+    finished, so an interrupted call resumes where it was. A fit that is known under a smaller
+    budget goes on from there (`reproducer.results.budgets`).
     """
-    found = {result.key: result for result in results(specs, store, progress=progress)}
-    return [found[spec.key] for spec in specs]
+    known = known or Known()
+    for level in _levels(specs):
+        missing = [spec for spec in level if spec not in known]
+        for result in _computed(_settled(missing, known), known, progress):
+            known.store.put(result)
+    results = [known.get(spec) for spec in specs]
+    if None in results:
+        raise ReproducerError("a result vanished from the store while it was in use; run again")
+    return results
 
 
-def results(
-    specs: Iterable[Spec], store: Store | None = None, *, progress: bool = True
-) -> Iterator[Result]:
-    """The results of `specs`, once each: known ones first, the others as they finish.
-
-    Known is what the repository ships or the store holds; a fit that is known under a smaller
-    budget goes on from there (`reproducer.results.budgets`). A caller that has seen enough stops
-    iterating; what is unfinished then is dropped.
-    """
-    store = store or Store()
-    missing: dict[str, Spec] = {}
-    for key, spec in {spec.key: spec for spec in specs}.items():
-        known = shipped().get(key) or store.get(key)
-        if known is None:
-            missing[key] = spec
-        else:
-            yield known
-    earlier = under_smaller_budgets(missing.values(), shipped(), store)
-    for key, result in earlier.items():
-        if result.metrics["solved"]:
-            taken = taken_over(missing.pop(key), result)
-            store.put(taken)
-            yield taken
-    for result in _computed(list(missing.values()), earlier, progress):
-        store.put(result)
-        yield result
+def _levels(specs: Sequence[Spec]) -> list[list[Spec]]:
+    """All specs, each once, in levels: a level needs only what stands in earlier ones."""
+    height: dict[str, int] = {}
+    levels: list[list[Spec]] = []
+    for spec in with_needs(specs):
+        level = 1 + max((height[needed.key] for needed in spec.needs), default=-1)
+        height[spec.key] = level
+        if level == len(levels):
+            levels.append([])
+        levels[level].append(spec)
+    return levels
 
 
-def stored(specs: Iterable[Spec], store: Store | None = None) -> list[Result]:
-    """Those results of `specs` that are shipped or in the store; nothing is computed."""
-    store = store or Store()
-    known = (shipped().get(spec.key) or store.get(spec.key) for spec in specs)
-    return [result for result in known if result is not None]
+def _settled(specs: list[Spec], known: Known) -> list[Spec]:
+    """The specs with their dtypes settled, each once."""
+    if not specs:
+        return []
+    fallback = fastest_dtype()
+    settled = [known.settled(spec, fallback) for spec in specs]
+    return list({spec.key: spec for spec in settled}.values())
 
 
-def _computed(
-    specs: list[Spec], earlier: Mapping[str, Result], progress: bool
-) -> Iterator[Result]:
-    fits: dict[tuple, list[SolveSpec]] = {}
+def _computed(specs: list[Spec], known: Known, progress: bool) -> Iterator[Result]:
+    fits = [spec for spec in specs if isinstance(spec, FitSpec)]
+    earlier = under_smaller_budgets(fits, (known.shipped, known.store))
+    batches: dict[tuple, list[SolveSpec]] = {}
     for spec in specs:
-        if isinstance(spec, SolveSpec):
-            batch = (spec.model, spec.dtype, spec.recipe, spec.trace)
-            fits.setdefault(batch, []).append(spec)
-    for batch in fits.values():
-        yield from _solved(batch, earlier, progress)
-    for spec in specs:
-        if not isinstance(spec, SolveSpec):
-            yield spec.run()
+        if spec.key in earlier and earlier[spec.key].metrics["solved"]:
+            yield taken_over(spec, earlier[spec.key])
+        elif isinstance(spec, SolveSpec):
+            batch = (spec.model, spec.weights, spec.dtype, spec.recipe, spec.trace)
+            batches.setdefault(batch, []).append(spec)
+    for batch in batches.values():
+        yield from _solved(batch, known, earlier, progress)
+    others = [spec for spec in specs if not isinstance(spec, SolveSpec)]
+    for spec in tqdm(others, "measuring", disable=not progress or len(others) < 2, mininterval=5):
+        yield _measured(spec, known)
+
+
+def _measured(spec: Spec, known: Known) -> Result:
+    lm = _model_of(spec) if spec.LOADS_MODEL else None
+    outcome = spec.run(lm, known.all(spec.needs))
+    facts = provenance(lm) if lm else {"weights": spec.weights, "dtype": spec.dtype, **software()}
+    arrays = {name: as_numpy(array) for name, array in outcome.arrays.items()}
+    metrics = finite_or_none(outcome.metrics)
+    return Result(spec.key, spec.model_dump(mode="json"), metrics, arrays, facts)
+
+
+def _model_of(spec: Spec) -> LanguageModel:
+    """The model of a spec in the spec's dtype, if its weights are those that the spec names."""
+    lm = cached_lm(spec.model)
+    if lm.card.weights != spec.weights:
+        raise ReproducerError(
+            f"model {spec.model!r}: expected the weights {spec.weights}, got {lm.card.weights}"
+        )
+    return lm.in_dtype(spec.dtype)
 
 
 def _solved(
-    specs: list[SolveSpec], earlier: Mapping[str, Result], progress: bool
+    specs: list[SolveSpec], known: Known, earlier: Mapping[str, Result], progress: bool
 ) -> Iterator[Result]:
     first = specs[0]
-    lm = cached_lm(first.model, first.dtype)
-    problems = [continued(spec.problem(lm), earlier.get(spec.key)) for spec in specs]
+    lm = _model_of(first)
+    problems = [
+        continued(spec.problem(lm, known.all(spec.needs)), earlier.get(spec.key)) for spec in specs
+    ]
     facts = provenance(lm)
     label = f"fitting {len(specs)} on {first.model}"
     with tqdm(desc=label, unit=" text-steps", disable=not progress, mininterval=5) as bar:
@@ -111,8 +136,10 @@ def _solved(
 def result_of(spec: SolveSpec, solution: Solution, facts: dict[str, Any]) -> Result:
     """A solution as it is stored: `rows`, `correct`, `nats`, traces, end; metrics in JSON."""
     data = spec.model_dump(mode="json")
+    correct = solution.correct.numpy()
     metrics = {
-        "accuracy": solution.accuracy.tolist(),
+        # As a reader computes it from the array, to the last bit.
+        "accuracy": correct.mean(1).tolist(),
         "loss_nats": solution.nats.mean(1).tolist(),
         "solved": solution.solved,
         "steps": solution.steps,
@@ -123,4 +150,11 @@ def result_of(spec: SolveSpec, solution: Solution, facts: dict[str, Any]) -> Res
     arrays |= {f"trace_{name}": values for name, values in solution.trace.items()}
     if can_go_on(data):
         arrays |= {f"end_{name}": value for name, value in solution.end.items()}
-    return Result(spec.key, data, metrics, arrays, facts)
+    numbers = {name: as_numpy(array) for name, array in arrays.items()}
+    return Result(spec.key, data, finite_or_none(metrics), numbers, facts)
+
+
+def as_numpy(array: torch.Tensor | np.ndarray) -> np.ndarray:
+    """A tensor as a NumPy array on the CPU."""
+    return array.detach().cpu().numpy() if isinstance(array, torch.Tensor) else np.asarray(array)
+

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from reproducer.results.specs import FitSpec
-from reproducer.results.store import Result
+from reproducer.results.fits import FitSpec
+from reproducer.results.specs import Result
 from reproducer.texts.sources import Text
 
 
@@ -20,7 +19,7 @@ class Point:
     fit: FitSpec
     sequence: int
     accuracy: float
-    rows: Tensor
+    rows: np.ndarray
 
     @property
     def text(self) -> Text:
@@ -29,16 +28,16 @@ class Point:
 
 def points_of(results: Iterable[Result]) -> list[Point]:
     """All sequences of stored fits, in order."""
-    found = []
+    points = []
     for result in results:
         fit = FitSpec(**result.spec)
         rows = proto_tokens(fit, result)
         accuracies = result.metrics["accuracy"]
-        found += [Point(fit, s, accuracy, rows[s]) for s, accuracy in enumerate(accuracies)]
-    return found
+        points += [Point(fit, s, accuracy, rows[s]) for s, accuracy in enumerate(accuracies)]
+    return points
 
 
-def proto_tokens(fit: FitSpec, result: Result) -> Tensor:
+def proto_tokens(fit: FitSpec, result: Result) -> np.ndarray:
     """`e` and `m` of every sequence of a fit, (n_sequences, 2, d_model)."""
     named = [[fit.row_of(role, s) for role in "em"] for s in range(len(fit.sequences))]
-    return result.arrays["rows"][torch.tensor(named)]
+    return result.arrays["rows"][np.array(named)]

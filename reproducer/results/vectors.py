@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from reproducer.errors import ReproducerError, require_name
-from reproducer.results.specs import FitSpec
-from reproducer.results.store import Result
+from reproducer.results.fits import FitSpec
+from reproducer.results.specs import Result
 
 TOKENS = ("e", "m", "[e;m]")
 
@@ -24,7 +24,7 @@ def with_vectors(frame: pd.DataFrame, results: Iterable[Result]) -> pd.DataFrame
         return frame
     vectors: dict[str, list[np.ndarray]] = {"e": [], "m": []}
     for result in results:
-        spec, rows = FitSpec(**result.spec), result.arrays["rows"].double().numpy()
+        spec, rows = FitSpec(**result.spec), result.arrays["rows"].astype(np.float64)
         for s in range(len(spec.sequences)):
             for role, column in vectors.items():
                 column.append(rows[spec.row_of(role, s)])

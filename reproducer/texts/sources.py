@@ -2,8 +2,8 @@
 
 A passage is split into sentences; its second half, tokenized by the model's own tokenizer,
 is the text, and an experiment fits the first N tokens of it (Kuratov et al. §4, followed by
-Mezentsev & Oseledets §4). Random words have no sentences, and a generated text *is* a
-second half, so both are taken whole.
+Mezentsev & Oseledets §4). Random words have no sentences and are taken whole. What a model
+samples is a result, not a source: see `reproducer.readings.continuations`.
 
 A text is identified by its source, its place there and a digest of its tokens, since what
 some sources hold depends on the Python version or on the model.
@@ -13,18 +13,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pydoc_data.topics
 import random
-import re
-import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
-from nltk.tokenize import PunktSentenceTokenizer
 from pydantic import BaseModel, ConfigDict
 
 from reproducer.errors import ReproducerError, require_name
-from reproducer.models.language_model import LanguageModel
+from reproducer.models.card import TextTokenizer, model_card
 from reproducer.paths import data_dir
 
 HUB_DATASETS = {
@@ -33,6 +30,15 @@ HUB_DATASETS = {
 }
 RANDOM_VOCABULARY = 100_000
 RANDOM_TEXTS = 1000
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A natural text in two halves; the second is the one that is fitted."""
+
+    id: str
+    first_half: str
+    second_half: str
 
 
 class Text(BaseModel):
@@ -59,12 +65,12 @@ class Text(BaseModel):
         return self.model_copy(update={"tokens": self.tokens[:n_tokens]})
 
 
-def load_texts(source: str, lm: LanguageModel, n_texts: int, n_tokens: int) -> list[Text]:
+def load_texts(source: str, model: str, n_texts: int, n_tokens: int) -> list[Text]:
     """The first `n_texts` texts of `source` that are at least `n_tokens` tokens long.
 
     Args:
-        source: a name of `SOURCES`. `generated` continues `unseen` passages, and
-            `generated:<source>` those of another source.
+        source: a name of `SOURCES`.
+        model: the model whose tokenizer is used, by name.
 
     Raises:
         ReproducerError: unknown source, too few texts of that length (the longest usable
@@ -74,15 +80,10 @@ def load_texts(source: str, lm: LanguageModel, n_texts: int, n_tokens: int) -> l
         raise ReproducerError(
             f"expected n_texts and n_tokens of at least 1, got {n_texts} and {n_tokens}"
         )
-    base, _, contexts = source.partition(":")
-    require_name("source", base, SOURCES)
-    if base == "generated":
-        # Imported late: sampling needs corpora for its contexts.
-        from reproducer.texts.sampled import generated_texts
-
-        return generated_texts(lm, contexts or "unseen", n_texts, n_tokens)
+    require_name("source", source, SOURCES)
+    tokenizer = model_card(model).tokenizer
     texts, lengths = [], []
-    for text in SOURCES[base](lm, n_tokens):
+    for text in SOURCES[source](tokenizer, n_tokens):
         lengths.append(len(text.tokens))
         if len(text.tokens) >= n_tokens:
             texts.append(text)
@@ -104,43 +105,28 @@ def _too_few(source: str, n_texts: int, n_tokens: int, lengths: list[int]) -> No
     )
 
 
-def tokenize(lm: LanguageModel, text: str) -> tuple[int, ...]:
-    """Token ids of `text` without special tokens."""
-    return tuple(lm.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
 def halves(passage: str) -> tuple[str, str]:
     """First and second half of the sentences of `passage`; the second is the longer one."""
+    # Imported late: it takes seconds.
+    from nltk.tokenize import PunktSentenceTokenizer
+
     sentences = PunktSentenceTokenizer().tokenize(passage)
     middle = len(sentences) // 2
     return " ".join(sentences[:middle]), " ".join(sentences[middle:])
 
 
-def passages(source: str) -> Iterator[tuple[str, str]]:
-    """(id, whole passage) of a natural source: `unseen`, `seen`, `pg19` or `fanfics`."""
+def passages(source: str) -> Iterator[Passage]:
+    """The passages of a natural source: `unseen`, `seen`, `pg19` or `fanfics`."""
     return PASSAGES[require_name("source of passages", source, PASSAGES)]()
 
 
-def _unseen() -> Iterator[tuple[str, str]]:
-    lines = (data_dir() / "texts" / "unseen.jsonl").read_text(encoding="utf-8").splitlines()
-    for entry in map(json.loads, lines):
-        yield entry["id"], entry["text"]
+def _shipped(source: str) -> Callable[[], Iterator[Passage]]:
+    def load() -> Iterator[Passage]:
+        path = data_dir() / "texts" / f"{source}.jsonl"
+        for entry in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
+            yield Passage(entry["id"], entry["first_half"], entry["second_half"])
 
-
-def _seen() -> Iterator[tuple[str, str]]:
-    for topic, page in sorted(pydoc_data.topics.topics.items()):
-        blocks = re.split(r"\n\s*\n", page)
-        prose = [" ".join(block.split()) for block in blocks if _is_prose(block)]
-        if prose:
-            yield f"seen-{topic}", " ".join(prose)
-
-
-def _is_prose(block: str) -> bool:
-    """Running sentences, not code, grammar, tables or headings."""
-    block = textwrap.dedent(block).strip()
-    return bool(re.match(r"[A-Z].*[.]$", block, re.DOTALL)) and not re.search(
-        r"::=|>>>|^\s|[*=+-]{4}", block, re.MULTILINE
-    )
+    return load
 
 
 def hub_rows(name: str, offline: str) -> Iterator[dict]:
@@ -157,22 +143,28 @@ def hub_rows(name: str, offline: str) -> Iterator[dict]:
     yield from rows
 
 
-def _hub(source: str) -> Callable[[], Iterator[tuple[str, str]]]:
-    def load() -> Iterator[tuple[str, str]]:
+def _hub(source: str) -> Callable[[], Iterator[Passage]]:
+    def load() -> Iterator[Passage]:
         rows = hub_rows(HUB_DATASETS[source], "the sources unseen, seen and random work")
         for i, row in enumerate(rows):
-            yield f"{source}-{i:05d}", row["text"]
+            yield Passage(f"{source}-{i:05d}", *halves(row["text"]))
 
     return load
 
 
-PASSAGES = {"unseen": _unseen, "seen": _seen, "pg19": _hub("pg19"), "fanfics": _hub("fanfics")}
+PASSAGES = {
+    "unseen": _shipped("unseen"),
+    "seen": _shipped("seen"),
+    "pg19": _hub("pg19"),
+    "fanfics": _hub("fanfics"),
+}
 
 
-def _second_halves(source: str) -> Callable[[LanguageModel, int], Iterator[Text]]:
-    def texts(lm: LanguageModel, n_tokens: int) -> Iterator[Text]:
-        for name, passage in passages(source):
-            yield Text(source=source, id=name, tokens=tokenize(lm, halves(passage)[1]))
+def _second_halves(source: str) -> Callable[[TextTokenizer, int], Iterator[Text]]:
+    def texts(tokenizer: TextTokenizer, n_tokens: int) -> Iterator[Text]:
+        for passage in passages(source):
+            tokens = tokenizer.encode(passage.second_half)
+            yield Text(source=source, id=passage.id, tokens=tokens)
 
     return texts
 
@@ -188,24 +180,24 @@ def _vocabulary(which: str) -> list[str]:
     return wordfreq.top_n_list("en", RANDOM_VOCABULARY)
 
 
-def _random_words(which: str) -> Callable[[LanguageModel, int], Iterator[Text]]:
-    def texts(lm: LanguageModel, n_tokens: int) -> Iterator[Text]:
+def _random_words(which: str) -> Callable[[TextTokenizer, int], Iterator[Text]]:
+    def texts(tokenizer: TextTokenizer, n_tokens: int) -> Iterator[Text]:
         words = _vocabulary(which)
         for i in range(RANDOM_TEXTS):
             # Every word is at least one token; drawn one by one, a shorter text is a prefix.
             draw = random.Random(f"{which}-{i}")
             drawn = " ".join(draw.choice(words) for _ in range(n_tokens))
-            yield Text(source=which, id=f"{which}-{i:05d}", tokens=tokenize(lm, drawn)[:n_tokens])
+            tokens = tokenizer.encode(drawn)[:n_tokens]
+            yield Text(source=which, id=f"{which}-{i:05d}", tokens=tokens)
 
     return texts
 
 
-SOURCES: dict[str, Callable[[LanguageModel, int], Iterator[Text]] | None] = {
+SOURCES: dict[str, Callable[[TextTokenizer, int], Iterator[Text]]] = {
     "random": _random_words("random-wordfreq"),
     "random-glove": _random_words("random-glove"),
     "unseen": _second_halves("unseen"),
     "seen": _second_halves("seen"),
     "pg19": _second_halves("pg19"),
     "fanfics": _second_halves("fanfics"),
-    "generated": None,
 }

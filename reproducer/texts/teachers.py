@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from reproducer.errors import ReproducerError, require_name
-from reproducer.texts.sentence_encoder import EMBEDDED, encode
+from reproducer.texts.sentence_encoder import EMBEDDED, encode, encoder_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LIFT_SEED = 0
 RANDOM_WIDTH = 32
@@ -36,11 +37,16 @@ TEACHERS: dict[str, Teacher] = {
 }
 
 
-def teacher_vectors(sentences: list[str], name: str, d_model: int | None = None) -> Tensor:
-    """Unit vectors (n, d_model) of `sentences`; their own width for None."""
+def teacher_weights(name: str) -> str:
+    """What names the teacher's weights exactly."""
     teacher = TEACHERS[require_name("teacher", name, TEACHERS)]
-    vectors = encode(sentences, teacher.encoder) if teacher.encoder else _random(sentences)
-    return vectors if d_model is None else to_width(vectors, d_model, teacher.matryoshka)
+    return encoder_weights(teacher.encoder) if teacher.encoder else f"characters:{RANDOM_WIDTH}"
+
+
+def teacher_vectors(sentences: list[str], name: str) -> Tensor:
+    """Unit vectors (n, width of the teacher) of `sentences`."""
+    teacher = TEACHERS[require_name("teacher", name, TEACHERS)]
+    return encode(sentences, teacher.encoder) if teacher.encoder else _random(sentences)
 
 
 def to_width(vectors: Tensor, d_model: int, matryoshka: bool) -> Tensor:
@@ -49,6 +55,8 @@ def to_width(vectors: Tensor, d_model: int, matryoshka: bool) -> Tensor:
     Raises:
         ReproducerError: k > d_model and the teacher is not Matryoshka.
     """
+    from torch.nn.functional import normalize
+
     width = vectors.shape[1]
     if width > d_model and not matryoshka:
         raise ReproducerError(
@@ -59,11 +67,13 @@ def to_width(vectors: Tensor, d_model: int, matryoshka: bool) -> Tensor:
         vectors = vectors[:, :d_model]
     elif width < d_model:
         vectors = (vectors.double() @ lift(width, d_model).T).float()
-    return torch.nn.functional.normalize(vectors, dim=-1)
+    return normalize(vectors, dim=-1)
 
 
 def _random(sentences: list[str]) -> Tensor:
     """A unit vector for each sentence that depends on its characters alone."""
+    import torch
+
     rows = []
     for sentence in sentences:
         mark = int.from_bytes(hashlib.sha256(sentence.encode()).digest()[:7], "big")
@@ -73,6 +83,8 @@ def _random(sentences: list[str]) -> Tensor:
 
 def lift(width: int, d_model: int) -> Tensor:
     """A fixed (d_model, width) matrix with orthonormal columns, float64."""
+    import torch
+
     draw = torch.Generator().manual_seed(LIFT_SEED)
     random = torch.randn(d_model, width, generator=draw, dtype=torch.float64)
     q, r = torch.linalg.qr(random)

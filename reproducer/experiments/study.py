@@ -1,0 +1,48 @@
+"""A study: an experiment's specs, computed in rounds, and the frame of what they gave."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import pandas as pd
+
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.results.known import Known
+from reproducer.results.specs import Spec
+
+
+def study(
+    params: ExperimentParams, compute: bool = True, known: Known | None = None
+) -> pd.DataFrame:
+    """The frame of the experiment that `params` belong to; its module's `rows` says the columns.
+
+    Computes what is missing, unless `compute` is False: then the frame has what is known already,
+    and is empty where that is nothing.
+    """
+    known = known or Known()
+    if compute:
+        run(params, known)
+    return module_of(params).rows(params, known)
+
+
+def run(params: ExperimentParams, known: Known, progress: bool = True) -> None:
+    """Compute all specs of an experiment, round after round, into the store of `known`."""
+    specs = wanted(params, known)
+    while any(spec not in known for spec in specs):
+        # Imported late: what only reads results does without PyTorch.
+        from reproducer.results.run import compute
+
+        compute([spec for spec in specs if spec not in known], known, progress=progress)
+        specs = wanted(params, known)
+
+
+def wanted(params: ExperimentParams, known: Known) -> list[Spec]:
+    """The specs that an experiment asks for, as far as the known results tell: each once."""
+    specs = module_of(params).specs(params, known)
+    return list({spec.key: spec for spec in specs}.values())
+
+
+def module_of(params: ExperimentParams) -> ModuleType:
+    """The module of the experiment that `params` belong to."""
+    return sys.modules[type(params).__module__]

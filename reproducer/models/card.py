@@ -1,0 +1,199 @@
+"""What is known of a model without its weights: its shape, its tokenizer, and which weights it has.
+
+Planning, keys and tables need no more than this, so nothing here loads PyTorch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from reproducer.errors import ReproducerError, did_you_mean
+from reproducer.models.smollm2 import GGUF_SHA256, smollm2_folder
+from reproducer.models.zoo import EMBEDDED, MODELS, RANDOM_PREFIX, UNTRAINED_SEED, ModelEntry
+
+WEIGHT_FILES = ("*.safetensors", "*.bin", "*.gguf", "*.index.json")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A model by name.
+
+    Attributes:
+        name: what it is asked for by; entry: its line in the zoo, or an empty one.
+        weights: names the weights exactly: the digest of a file or of a folder's files, the hub's
+            commit, or for untrained weights the digest of the shape that they are drawn for.
+        folder: a local folder with its files, a hub name, or None for a shape of the zoo without
+            a tokenizer of its own.
+        revision: the hub's commit, or None for a folder.
+    """
+
+    name: str
+    entry: ModelEntry
+    weights: str
+    folder: str | None
+    revision: str | None = None
+
+    @property
+    def untrained(self) -> bool:
+        """Whether the weights are drawn at random rather than loaded."""
+        return self.name == "tiny" or self.name.startswith(RANDOM_PREFIX)
+
+    @property
+    def arrangement(self) -> str:
+        """The arrangement that experiments after A1 use on this model."""
+        return self.entry.arrangement
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The fields of the model's configuration."""
+        if self.entry.shape:
+            return self.entry.shape
+        return json.loads(self.file("config.json").read_text(encoding="utf-8"))
+
+    @property
+    def max_positions(self) -> int:
+        """How many input positions the model has."""
+        return self.config["max_position_embeddings"]
+
+    @cached_property
+    def tokenizer(self) -> TextTokenizer:
+        """The model's tokenizer, loaded on first use."""
+        if self.folder is None:
+            return TextTokenizer(byte_tokenizer())
+        path = self.file("tokenizer.json")
+        try:
+            return TextTokenizer(tokenizers.Tokenizer.from_file(str(path)))
+        except Exception as error:  # the library raises nothing narrower
+            raise ReproducerError(f"expected a tokenizer in {path}, got: {error}") from error
+
+    def file(self, name: str) -> Path:
+        """A file of the model: in its folder, or fetched from the hub into its cache."""
+        if Path(self.folder).is_dir():
+            path = Path(self.folder) / name
+            if not path.exists():
+                raise ReproducerError(f"expected {name} in the model folder {self.folder}")
+            return path
+        import huggingface_hub
+
+        with hub_errors(self.folder):
+            return Path(
+                huggingface_hub.hf_hub_download(self.folder, name, revision=self.revision)
+            )
+
+
+class TextTokenizer:
+    """Token ids of a text and back, without special tokens."""
+
+    def __init__(self, core: tokenizers.Tokenizer) -> None:
+        self.core = core
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of `text`."""
+        return tuple(self.core.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of token ids."""
+        return self.core.decode(list(tokens), skip_special_tokens=False)
+
+
+def byte_tokenizer() -> tokenizers.Tokenizer:
+    """One token a byte, and two special tokens: the tokenizer of `tiny`, made in memory."""
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    core = tokenizers.Tokenizer(tokenizers.models.BPE({c: i for i, c in enumerate(alphabet)}, []))
+    core.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = tokenizers.decoders.ByteLevel()
+    core.add_special_tokens(["<bos>", "<eos>"])
+    return core
+
+
+@lru_cache
+def model_card(name: str) -> ModelCard:
+    """The card of a model; see `load_lm` for the names.
+
+    Raises:
+        ReproducerError: an unknown name, a folder that holds no model, an unreachable hub.
+    """
+    base = name.removeprefix(RANDOM_PREFIX)
+    entry = MODELS.get(base) or ModelEntry(hub=_place(base))
+    folder = str(smollm2_folder()) if base == EMBEDDED else entry.hub
+    if name.startswith(RANDOM_PREFIX) or base == "tiny":
+        shape = entry.shape or ModelCard(name, entry, "", folder).config
+        return ModelCard(name, entry, f"untrained:{_digest(shape)}", folder)
+    if base == EMBEDDED:
+        return ModelCard(name, entry, f"gguf:{GGUF_SHA256}", folder)
+    if Path(folder).is_dir():
+        return ModelCard(name, entry, f"files:{_folder_digest(Path(folder))}", folder)
+    revision = entry.revision or _hub_commit(folder)
+    return ModelCard(name, entry, f"hub:{folder}@{revision}", folder, revision)
+
+
+def _digest(shape: dict[str, Any]) -> str:
+    canonical = json.dumps({"seed": UNTRAINED_SEED, **shape}, sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _folder_digest(folder: Path) -> str:
+    """SHA-256 over the names and contents of a model folder's configuration and weights."""
+    files = [folder / "config.json", *(f for p in WEIGHT_FILES for f in folder.glob(p))]
+    total = hashlib.sha256()
+    for path in sorted(set(files)):
+        with open(path, "rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        total.update(f"{path.name} {content}\n".encode())
+    return total.hexdigest()
+
+
+def _place(name: str) -> str:
+    """The folder or hub name that `name` means."""
+    if name and Path(name).is_dir():
+        if not (Path(name) / "config.json").exists():
+            raise ReproducerError(f"expected a model in {name}: the folder has no config.json")
+        return str(Path(name).resolve())
+    if name.count("/") == 1 and not name.startswith((".", "/")):
+        return name
+    raise ReproducerError(
+        f"unknown model {name!r}: neither a folder nor a hub name; {did_you_mean(name, MODELS)}"
+    )
+
+
+def _hub_commit(name: str) -> str:
+    """The commit that the hub's main branch has, in the local cache or else at the hub."""
+    import huggingface_hub
+
+    cached = huggingface_hub.try_to_load_from_cache(name, "config.json")
+    if isinstance(cached, str):
+        return Path(cached).parent.name
+    with hub_errors(name):
+        return huggingface_hub.HfApi().model_info(name, timeout=HUB_SECONDS).sha
+
+
+HUB_SECONDS = 5
+
+
+@contextlib.contextmanager
+def hub_errors(name: str) -> Iterator[None]:
+    """Turn what the hub's client and the loaders raise into one line for the user."""
+    try:
+        yield
+    except ReproducerError:
+        raise
+    except Exception as error:  # the hub's client, its transport and the loaders share no base
+        if Path(name).is_dir():
+            reason = f"expected a causal language model in {name}"
+        else:
+            reason = (
+                f"cannot load {name!r} from the hub: unreachable, gated or not there "
+                "(for a gated model accept its licence and set HF_TOKEN; "
+                f"{EMBEDDED} works without the hub)"
+            )
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ReproducerError(f"{reason}: {first}") from error
