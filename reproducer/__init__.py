@@ -1,43 +1,30 @@
 """Two trained vectors that make a frozen language model emit a whole text in one pass.
 
 A reproduction of Mezentsev & Oseledets (arXiv 2505.21189) and Bondarenko, Palkin & Tikunov
-(arXiv 2602.18301). This is the public list; notebooks import nothing private.
+(arXiv 2602.18301). This is the public list; notebooks import nothing private. A name is loaded
+when it is first used, since PyTorch takes seconds and tables and verdicts do without it.
 """
 
-from reproducer.errors import ReproducerError
-from reproducer.experiments.profiles import load_params
-from reproducer.experiments.verdicts import Verdict
-from reproducer.models.language_model import LanguageModel, load_lm
-from reproducer.results.run import compute
-from reproducer.results.specs import FitSpec, SolveSpec, Spec
-from reproducer.results.store import Result, Store
-from reproducer.solver.arrangements import ARRANGEMENTS, Arrangement
-from reproducer.solver.problem import Penalty, Problem
-from reproducer.solver.recipes import RECIPES, Recipe
-from reproducer.solver.solve import Solution, solve
-from reproducer.texts.sources import Text, load_texts
+import lazy_loader
 
-__all__ = [
-    "ARRANGEMENTS",
-    "RECIPES",
-    "Arrangement",
-    "FitSpec",
-    "LanguageModel",
-    "Penalty",
-    "Problem",
-    "Recipe",
-    "ReproducerError",
-    "Result",
-    "Solution",
-    "SolveSpec",
-    "Spec",
-    "Store",
-    "Text",
-    "Verdict",
-    "compute",
-    "load_lm",
-    "load_params",
-    "load_texts",
-    "solve",
-]
 __version__ = "0.1.0"
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "errors": ["ReproducerError"],
+        "experiments.claims": ["Verdict"],
+        "experiments.profiles": ["load_params"],
+        "experiments.study": ["study"],
+        "models.language_model": ["LanguageModel", "load_lm"],
+        "results.fits": ["FitSpec", "Regularizer"],
+        "results.known": ["Known"],
+        "results.run": ["compute"],
+        "results.specs": ["Result", "SolveSpec", "Spec"],
+        "results.store": ["Store"],
+        "solver.arrangements": ["ARRANGEMENTS", "Arrangement"],
+        "solver.problem": ["Penalty", "Problem"],
+        "solver.recipes": ["RECIPES", "Recipe"],
+        "solver.solve": ["Solution", "solve"],
+        "texts.sources": ["Text", "load_texts"],
+    },
+)

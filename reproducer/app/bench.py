@@ -58,7 +58,7 @@ def bench(lm: LanguageModel, lengths: tuple[int, ...] = LENGTHS, repeats: int = 
 
 
 def _row(lm: LanguageModel, n_tokens: int, repeats: int, peak: float) -> dict[str, Any]:
-    n_inputs = arrangement(lm.default_arrangement).n_inputs(n_tokens)
+    n_inputs = arrangement(lm.card.arrangement).n_inputs(n_tokens)
     # As many texts as fill a batch.
     specs = bench_specs(lm, n_tokens, batch_problems(n_inputs, batch_inputs(lm), lm.device))
     first = specs[0].problem(lm)
@@ -101,7 +101,7 @@ def bench_specs(lm: LanguageModel, n_tokens: int, n_texts: int) -> list[FitSpec]
     return [
         FitSpec(
             model=lm.name,
-            arrangement=lm.default_arrangement,
+            arrangement=lm.card.arrangement,
             texts=(Text(source="bench", id=f"bench-{i}", tokens=tuple(tokens)),),
             recipe=recipe("paper"),
         )

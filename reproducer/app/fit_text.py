@@ -73,7 +73,7 @@ def fit_text(
     if arrangement:
         find_arrangement(arrangement)
     lm = cached_lm(model)
-    pattern = find_arrangement(arrangement or lm.default_arrangement)
+    pattern = find_arrangement(arrangement or lm.card.arrangement)
     require_positions(lm, pattern.n_inputs(n_tokens))
     tokens = tokenize(lm, text)
     if len(tokens) < n_tokens:

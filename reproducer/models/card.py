@@ -20,6 +20,7 @@ from reproducer.errors import ReproducerError, did_you_mean
 from reproducer.models.smollm2 import GGUF_SHA256, smollm2_folder
 from reproducer.models.zoo import EMBEDDED, MODELS, RANDOM_PREFIX, UNTRAINED_SEED, ModelEntry
 
+HUB_SECONDS = 5
 WEIGHT_FILES = ("*.safetensors", "*.bin", "*.gguf", "*.index.json")
 
 
@@ -84,7 +85,7 @@ class ModelCard:
             return path
         import huggingface_hub
 
-        with hub_errors(self.folder):
+        with loading_errors(self.folder):
             return Path(
                 huggingface_hub.hf_hub_download(self.folder, name, revision=self.revision)
             )
@@ -172,28 +173,28 @@ def _hub_commit(name: str) -> str:
     cached = huggingface_hub.try_to_load_from_cache(name, "config.json")
     if isinstance(cached, str):
         return Path(cached).parent.name
-    with hub_errors(name):
+    with loading_errors(name):
         return huggingface_hub.HfApi().model_info(name, timeout=HUB_SECONDS).sha
 
 
-HUB_SECONDS = 5
-
-
 @contextlib.contextmanager
-def hub_errors(name: str) -> Iterator[None]:
-    """Turn what the hub's client and the loaders raise into one line for the user."""
+def loading_errors(place: str) -> Iterator[None]:
+    """Tell whatever goes wrong while reading from `place` in one line."""
     try:
         yield
-    except ReproducerError:
-        raise
-    except Exception as error:  # the hub's client, its transport and the loaders share no base
-        if Path(name).is_dir():
-            reason = f"expected a causal language model in {name}"
+    # A broken checkpoint fails in as many ways as the library has readers: bad JSON, a header of
+    # a file cut short, a division by a number of heads that is zero.
+    except Exception as error:
+        if "trust_remote_code" in str(error):
+            reason = f"{place} brings code of its own, which is never run; expected weights alone"
+            raise ReproducerError(reason) from error
+        if Path(place).is_dir() or not isinstance(error, OSError):
+            reason = f"expected a causal language model in {place}"
         else:
             reason = (
-                f"cannot load {name!r} from the hub: unreachable, gated or not there "
+                f"cannot load {place!r} from the hub: unreachable, gated or not there "
                 "(for a gated model accept its licence and set HF_TOKEN; "
-                f"{EMBEDDED} works without the hub)"
+                "smollm2-135m works without the hub)"
             )
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ReproducerError(f"{reason}: {first}") from error
+        told = " ".join(str(error).split())[:200]
+        raise ReproducerError(f"{reason}: {type(error).__name__}: {told}") from error

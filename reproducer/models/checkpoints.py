@@ -6,16 +6,14 @@ whose weights are partly noise would give results without meaning, so it is refu
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from pathlib import Path
-
 import torch
 import transformers
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from reproducer.errors import ReproducerError
+from reproducer.models.card import ModelCard, loading_errors
+from reproducer.models.zoo import UNTRAINED_SEED
 
 # The library asks on standard input, unless told, whether a checkpoint's own code may run.
 NO_CODE = {"trust_remote_code": False}
@@ -23,7 +21,7 @@ NO_CODE = {"trust_remote_code": False}
 LISTED = 3
 
 
-def read_model(place: str) -> nn.Module:
+def read_model(place: str, revision: str | None = None) -> nn.Module:
     """The causal language model, float32, in a folder or at a hub name.
 
     Raises:
@@ -35,6 +33,7 @@ def read_model(place: str) -> nn.Module:
         # Mismatched weights are let through to be refused by name below.
         model, report = transformers.AutoModelForCausalLM.from_pretrained(
             place,
+            revision=revision or "main",
             dtype=torch.float32,
             output_loading_info=True,
             ignore_mismatched_sizes=True,
@@ -57,10 +56,16 @@ def read_config(place: str) -> PretrainedConfig:
         return transformers.AutoConfig.from_pretrained(place, **NO_CODE)
 
 
-def read_tokenizer(place: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a checkpoint; raises as `read_model` does."""
-    with loading_errors(place):
-        return transformers.AutoTokenizer.from_pretrained(place, **NO_CODE)
+def read_tokenizer(card: ModelCard) -> PreTrainedTokenizerBase:
+    """The library's tokenizer of a model; raises as `read_model` does."""
+    if card.folder is None:
+        return transformers.PreTrainedTokenizerFast(
+            tokenizer_object=card.tokenizer.core, bos_token="<bos>", eos_token="<eos>"
+        )
+    with loading_errors(card.folder):
+        return transformers.AutoTokenizer.from_pretrained(
+            card.folder, revision=card.revision or "main", **NO_CODE
+        )
 
 
 def untrained_model(config: PretrainedConfig, name: str) -> nn.Module:
@@ -69,31 +74,8 @@ def untrained_model(config: PretrainedConfig, name: str) -> nn.Module:
     The weights come from one seed and are drawn on the CPU, so that every machine has the same.
     """
     with loading_errors(name), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(UNTRAINED_SEED)
         return transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32, **NO_CODE)
-
-
-@contextlib.contextmanager
-def loading_errors(place: str) -> Iterator[None]:
-    """Tell whatever goes wrong while reading from `place` in one line."""
-    try:
-        yield
-    # A broken checkpoint fails in as many ways as the library has readers: bad JSON, a header of
-    # a file cut short, a division by a number of heads that is zero.
-    except Exception as error:
-        if "trust_remote_code" in str(error):
-            reason = f"{place} brings code of its own, which is never run; expected weights alone"
-            raise ReproducerError(reason) from error
-        if Path(place).is_dir() or not isinstance(error, OSError):
-            reason = f"expected a causal language model in {place}"
-        else:
-            reason = (
-                f"cannot load {place!r} from the hub: unreachable, gated or not there "
-                "(for a gated model accept its licence and set HF_TOKEN; "
-                "smollm2-135m works without the hub)"
-            )
-        told = " ".join(str(error).split())[:200]
-        raise ReproducerError(f"{reason}: {type(error).__name__}: {told}") from error
 
 
 def _refuse(place: str, expected: str, got: str, names: list[str]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,20 +15,18 @@ import transformers
 from torch import Tensor, nn
 
 from reproducer.decoder.lean import lean_decoder
-from reproducer.errors import ReproducerError, did_you_mean, require_name
+from reproducer.errors import ReproducerError, require_name
+from reproducer.models.card import ModelCard, model_card
 from reproducer.models.checkpoints import (
     read_config,
     read_model,
     read_tokenizer,
     untrained_model,
 )
-from reproducer.models.smollm2 import smollm2_folder
-from reproducer.models.zoo import MODELS, ModelEntry
 
 # A bar for a second of loading would stand between the user's own output.
 transformers.utils.logging.disable_progress_bar()
 
-RANDOM_PREFIX = "random:"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -58,19 +55,21 @@ class LanguageModel:
     """A frozen causal language model.
 
     Attributes:
-        name: what it was loaded by; `hf`: the library's model, float32, on `device`.
+        card: what it was loaded by; hf: the library's model, float32, on `device`.
         dtype: the dtype of solving; measuring is always in float32.
     """
 
-    name: str
+    card: ModelCard
     hf: nn.Module
     device: torch.device
     dtype: torch.dtype
-    entry: ModelEntry
-    folder: str | None = None
     # Shared by the same model in other dtypes (`in_dtype`).
     _decoders: dict[torch.dtype, nn.Module] = field(default_factory=dict, repr=False)
     _derived: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.card.name
 
     @property
     def config(self) -> Any:
@@ -88,11 +87,6 @@ class LanguageModel:
     def max_positions(self) -> int:
         return self.config.max_position_embeddings
 
-    @property
-    def default_arrangement(self) -> str:
-        """The arrangement that experiments after A1 use on this model."""
-        return self.entry.arrangement
-
     def in_dtype(self, dtype: str | torch.dtype) -> LanguageModel:
         """The same model solving in `dtype`; weights, tokenizer and decoders are shared."""
         return replace(self, dtype=_dtype(dtype, self.device))
@@ -101,8 +95,7 @@ class LanguageModel:
     def tokenizer(self) -> transformers.PreTrainedTokenizerBase:
         """The model's tokenizer, loaded on first use."""
         if "tokenizer" not in self._derived:
-            own = _byte_tokenizer() if self.folder is None else read_tokenizer(self.folder)
-            self._derived["tokenizer"] = own
+            self._derived["tokenizer"] = read_tokenizer(self.card)
         return self._derived["tokenizer"]
 
     @property
@@ -166,40 +159,21 @@ def load_lm(name: str, device: str = "auto", dtype: str = "auto") -> LanguageMod
         ReproducerError: unknown name, device or dtype, or a checkpoint that cannot be used
             (`reproducer.models.checkpoints`).
     """
-    where = _device(device)
+    where = device_of(device)
     solving = _dtype(dtype, where)
-    base = name.removeprefix(RANDOM_PREFIX)
-    entry = MODELS.get(base) or ModelEntry(hub=_place(base))
-    if name.startswith(RANDOM_PREFIX) or base == "tiny":
-        hf, folder = _untrained(base, entry), _tokenizer_folder(base, entry)
-    else:
-        folder = str(smollm2_folder()) if base == "smollm2-135m" else entry.hub
-        hf = read_model(folder)
+    card = model_card(name)
+    hf = _untrained(card) if card.untrained else read_model(card.folder, card.revision)
     hf = hf.to(where).eval().requires_grad_(False)
-    return LanguageModel(name, hf, where, solving, entry, folder)
+    return LanguageModel(card, hf, where, solving)
 
 
-def _place(name: str) -> str:
-    if Path(name).is_dir():
-        if not (Path(name) / "config.json").exists():
-            raise ReproducerError(f"expected a model in {name}: the folder has no config.json")
-        return str(Path(name).resolve())
-    if name.count("/") == 1 and not name.startswith((".", "/")):
-        return name
-    raise ReproducerError(
-        f"unknown model {name!r}: neither a folder nor a hub name; {did_you_mean(name, MODELS)}"
-    )
+def _untrained(card: ModelCard) -> nn.Module:
+    config = card.entry.config() if card.entry.shape else read_config(card.folder)
+    return untrained_model(config, card.name)
 
 
-def _untrained(name: str, entry: ModelEntry) -> nn.Module:
-    return untrained_model(entry.config() if entry.shape else read_config(entry.hub), name)
-
-
-def _tokenizer_folder(name: str, entry: ModelEntry) -> str | None:
-    return str(smollm2_folder()) if name == "smollm2-135m" else entry.hub
-
-
-def _device(device: str) -> torch.device:
+def device_of(device: str) -> torch.device:
+    """The device called `device`, or the best one here for `auto`; raises if it is not there."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -226,15 +200,3 @@ def _dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
     name = fastest_dtype(device) if name == "auto" else require_name("dtype", name, DTYPES)
     return DTYPES[name]
 
-
-def _byte_tokenizer() -> transformers.PreTrainedTokenizerBase:
-    """One token a byte: the tokenizer of `tiny`, made in memory."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    core = Tokenizer(models.BPE({c: i for i, c in enumerate(alphabet)}, []))
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    core.decoder = decoders.ByteLevel()
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=core, bos_token="<bos>", eos_token="<eos>"
-    )

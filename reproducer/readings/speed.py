@@ -106,7 +106,7 @@ def random_problem(lm: LanguageModel, n_tokens: int) -> Problem:
 
     from reproducer.solver.problem import Problem
 
-    pattern = arrangement(lm.default_arrangement)
+    pattern = arrangement(lm.card.arrangement)
     roles = pattern.roles(n_tokens)
     require_positions(lm, len(roles))
     draw = torch.Generator().manual_seed(0)

@@ -37,8 +37,8 @@ class Packs:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._rows: dict[str, tuple[Row, Path]] = {}
-        self._files: dict[Path, safetensors.safe_open] = {}
-        self._array_names: dict[str, list[str]] = {}
+        # Each pack's open file, and the names of the arrays of each of its results.
+        self._files: dict[Path, tuple[safetensors.safe_open, dict[str, list[str]]]] = {}
         for table, rows in _tables(folder):
             for row in rows:
                 self._rows.setdefault(row.key, (row, table.with_suffix(".safetensors")))
@@ -86,19 +86,23 @@ class Packs:
     def _arrays(self, key: str, path: Path) -> dict[str, object]:
         try:
             if path not in self._files:
-                # Opened once: a pack's header is long.
-                self._files[path] = safetensors.safe_open(path, framework="np")
-                for name in self._files[path].keys():
-                    self._array_names.setdefault(f"{path}/{name.partition('/')[0]}", []).append(name)
-            names = self._array_names.get(f"{path}/{key}", [])
-            file = self._files[path]
-            return {name.partition("/")[2]: file.get_tensor(name) for name in names}
+                self._files[path] = _opened(path)
+            file, names = self._files[path]
+            return {name: file.get_tensor(f"{key}/{name}") for name in names.get(key, ())}
         except FileNotFoundError as error:
             raise DamagedError(f"{path.name} is not there") from error
         except OSError as error:
             raise ReproducerError(f"cannot read {path}: {error}") from error
         except (safetensors.SafetensorError, ValueError, TypeError) as error:
             raise DamagedError(f"{path.name} cannot be read ({error})") from error
+
+
+def _opened(path: Path) -> tuple[safetensors.safe_open, dict[str, list[str]]]:
+    file, names = safetensors.safe_open(path, framework="np"), {}
+    for full in file.keys():
+        key, _, name = full.partition("/")
+        names.setdefault(key, []).append(name)
+    return file, names
 
 
 def _tables(folder: Path) -> Iterator[tuple[Path, list[Row]]]:
@@ -117,7 +121,8 @@ def _tables(folder: Path) -> Iterator[tuple[Path, list[Row]]]:
             log.warning("the pack %s is damaged: it is not the one of the manifest", table)
             continue
         columns = pyarrow.parquet.read_table(pyarrow.BufferReader(content)).to_pydict()
-        yield table, [Row(*fields) for fields in zip(*(columns[f] for f in Row._fields), strict=True)]
+        fields = (columns[name] for name in Row._fields)
+        yield table, [Row(*row) for row in zip(*fields, strict=True)]
 
 
 def _manifest(folder: Path) -> dict[str, str]:

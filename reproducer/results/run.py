@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from reproducer.errors import ReproducerError
-from reproducer.models.language_model import LanguageModel, fastest_dtype, load_lm
+from reproducer.models.language_model import LanguageModel, device_of, fastest_dtype, load_lm
 from reproducer.results.budgets import can_go_on, continued, taken_over, under_smaller_budgets
 from reproducer.results.fits import FitSpec
 from reproducer.results.integrity import finite_or_none
@@ -70,7 +70,7 @@ def _settled(specs: list[Spec], known: Known) -> list[Spec]:
     """The specs with their dtypes settled, each once."""
     if not specs:
         return []
-    fallback = fastest_dtype()
+    fallback = fastest_dtype(device_of("auto"))
     settled = [known.settled(spec, fallback) for spec in specs]
     return list({spec.key: spec for spec in settled}.values())
 
