@@ -47,8 +47,9 @@ book: $(READY) ## build the book; PROFILE=quick computes in place of showing shi
 test: $(READY) ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup $(TESTS)
 
-lint: $(READY) ## check the style of code and notebooks
+lint: $(READY) ## check the style of code and notebooks, and that imports go downward
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir notebooks
