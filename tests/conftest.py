@@ -9,6 +9,7 @@ import torch
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+from reproducer.models.card import model_card
 from reproducer.models.language_model import LanguageModel, load_lm
 
 
@@ -16,6 +17,7 @@ from reproducer.models.language_model import LanguageModel, load_lm
 def own_store(tmp_path, monkeypatch):
     """No test reads or writes the user's results."""
     monkeypatch.setenv("REPRODUCER_STORE", str(tmp_path / "store"))
+    model_card.cache_clear()  # another test may have replaced a model's folder
     torch.manual_seed(0)
 
 

@@ -8,6 +8,7 @@ from reproducer.errors import ReproducerError
 from reproducer.models import language_model as models
 from reproducer.models import smollm2
 from reproducer.models.language_model import load_lm
+from reproducer.models.zoo import MODELS
 
 
 def tiny_neox(tmp_path):
@@ -108,7 +109,7 @@ def test_a_change_of_dtype_reads_nothing_again(tmp_path, monkeypatch, make):
     monkeypatch.setattr(models, "read_model", None)
     half = full.in_dtype("bfloat16")
     assert (full.dtype, half.dtype) == (torch.float32, torch.bfloat16)
-    assert half.hf is full.hf and (half.name, half.folder) == (full.name, full.folder)
+    assert half.hf is full.hf and half.card is full.card
     assert half.decoder(torch.float32) is full.decoder()
     assert full.decoder(torch.bfloat16) is half.decoder()
     x = torch.randn(2, 5, 32)
@@ -121,7 +122,7 @@ def test_tokenizer_and_digest_are_made_once_for_all_dtypes(monkeypatch):
     full = load_lm("tiny", device="cpu", dtype="float32")
     half = full.in_dtype("bfloat16")
     tokenizer, digest = half.tokenizer, half.digest
-    monkeypatch.setattr(models, "_byte_tokenizer", None)
+    monkeypatch.setattr(models, "read_tokenizer", None)
     monkeypatch.setattr(models, "_digest", None)
     assert full.tokenizer is tokenizer and full.digest == digest
 
@@ -147,7 +148,7 @@ def test_published_shapes_have_the_published_numbers_of_parameters():
     }
     for name, n_parameters in expected.items():
         with torch.device("meta"):
-            config = models.MODELS[name].config()
+            config = MODELS[name].config()
             hf = transformers.AutoModelForCausalLM.from_config(config)
         assert hf.num_parameters() == pytest.approx(n_parameters, rel=1e-3), name
 

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from reproducer import compute
-from reproducer.readings import first_position
+from reproducer.experiments import arrangements
 from reproducer.readings.first_position import PositionSpec, hidden_states, likeness
 
 
@@ -39,8 +39,8 @@ def test_states_begin_with_the_input_and_are_causal(tiny):
 
 def test_a_stored_result_has_a_row_for_each_position_and_a_line_in_each_panel():
     (result,) = compute([PositionSpec(model="tiny", n_inputs=3, n_draws=4)], progress=False)
-    table = first_position.table(result)
+    table = arrangements.position_table(result)
     assert list(table.index) == [1, 2, 3] and len(table.columns) == 4
     assert (table.filter(like="norm,") > 0).all(axis=None)
-    for axis in first_position.figure(result).axes:
+    for axis in arrangements.sink_figure(result).axes:
         assert len(axis.get_lines()) == 3

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from reproducer.readings.information import CHUNK_TEXTS, bits_per_character, h_lm_nats, token_nats
+from reproducer.readings.information import CHUNK_TEXTS, h_lm_nats, token_nats
 from reproducer.readings.surprisal import SurprisalSpec, TextInformation
 from reproducer.results.run import cached_lm, compute
 from reproducer.texts.sources import load_texts
@@ -15,7 +15,7 @@ from reproducer.texts.sources import load_texts
 
 @pytest.fixture
 def tokens(tiny):
-    texts = load_texts("unseen", tiny, CHUNK_TEXTS + 1, 12)
+    texts = load_texts("unseen", "tiny", CHUNK_TEXTS + 1, 12)
     return torch.tensor([text.tokens[:12] for text in texts])
 
 
@@ -41,7 +41,7 @@ def test_equals_the_librarys_logits(tiny, tokens):
 
 
 def test_a_prefix_costs_what_it_costs_in_the_whole(tiny):
-    text = load_texts("unseen", tiny, 1, 20)[0].prefix(20)
+    text = load_texts("unseen", "tiny", 1, 20)[0].prefix(20)
     (result,) = compute([SurprisalSpec(model="tiny", text=text)], progress=False)
     known = TextInformation.of(result)
     lm = cached_lm("tiny")
@@ -56,4 +56,6 @@ def test_a_prefix_costs_what_it_costs_in_the_whole(tiny):
 
 
 def test_one_bit_a_character():
-    assert bits_per_character(4 * math.log(2), "abcd") == pytest.approx(1.0)
+    information = TextInformation(h_lm_nats=[0.0, 4 * math.log(2)], characters=[0, 4])
+    assert information.columns(1)["bits_per_character"] == pytest.approx(1.0)
+    assert math.isnan(information.columns(0)["bits_per_character"])
