@@ -39,12 +39,14 @@ class _Graphed:
         before = {name: tensor.clone() for name, tensor in self.slots.tensors().items()}
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UPS):
-                self.step(chunk)
-        torch.cuda.current_stream().wait_stream(side)
-        for name, tensor in self.slots.tensors().items():
-            tensor.copy_(before[name])
+        try:
+            with torch.cuda.stream(side):
+                for _ in range(WARM_UPS):
+                    self.step(chunk)
+        finally:  # also when memory runs short, and a smaller chunk is tried next
+            torch.cuda.current_stream().wait_stream(side)
+            for name, tensor in self.slots.tensors().items():
+                tensor.copy_(before[name])
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             self.step(chunk)

@@ -29,6 +29,13 @@ def batch_problems(n_inputs: int, max_inputs: int, device: torch.device) -> int:
     return fitting - fitting % workers if fitting > workers else fitting
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that memory ran short, on whatever device."""
+    # For a CPU, PyTorch has no class of error of its own.
+    on_cpu = "DefaultCPUAllocator: can't allocate memory" in str(error)
+    return on_cpu or isinstance(error, (torch.OutOfMemoryError, MemoryError))
+
+
 def bytes_per_input(lm: LanguageModel) -> int:
     """Estimated activation bytes that one input position keeps until the backward pass."""
     config, size = lm.config, lm.dtype.itemsize

@@ -41,7 +41,7 @@ class Slots:
     step: Tensor  # (n,) steps done
     best_correct: Tensor  # (n,)
     best_nats: Tensor  # (n,)
-    solved: Tensor  # (n,) bool
+    reached: Tensor  # (n,) bool, the stopping accuracy, in the dtype of solving
     index: Tensor  # (n, n_sequences, n_inputs)
     targets: Tensor  # (n, n_sequences, n_tokens)
     frozen: Tensor | None  # (n, n_frozen, d)
@@ -69,7 +69,7 @@ class Slots:
             step=zeros(dtype=torch.long),
             best_correct=zeros(dtype=torch.long),
             best_nats=zeros(),
-            solved=zeros(dtype=torch.bool),
+            reached=zeros(dtype=torch.bool),
             index=room(like.index),
             targets=room(like.targets),
             frozen=room(like.frozen),
@@ -83,7 +83,7 @@ class Slots:
 
     @property
     def needed(self) -> int:
-        """Correct tokens at which a problem counts as solved."""
+        """Right tokens that the stopping accuracy asks of a problem."""
         # The slack keeps 0.9 · 10 tokens from asking for 10.
         return math.ceil(self.recipe.stop_accuracy * self.like.targets.numel() - 1e-9)
 
@@ -94,7 +94,7 @@ class Slots:
 
     def admit(self, slot: int, problem: Problem) -> None:
         """Write a problem into a slot, fresh or as far as it has come."""
-        for state in (self.exp_avg, self.exp_avg_sq, self.step, self.solved, self.trace):
+        for state in (self.exp_avg, self.exp_avg_sq, self.step, self.reached, self.trace):
             if state is not None:
                 state[slot] = 0
         self.best_correct[slot] = -1
@@ -171,12 +171,12 @@ class Slots:
             (correct == self.best_correct) & (nats < self.best_nats)
         )
         # A point that moves along a curve has no state that is best everywhere: keep the last.
-        better = better & ~self.solved if self.mixture is None else torch.ones_like(better)
+        better = better & ~self.reached if self.mixture is None else torch.ones_like(better)
         self.best_rows.copy_(torch.where(better.view(-1, 1, 1), self.rows, self.best_rows))
         self.best_correct.copy_(torch.where(better, correct, self.best_correct))
         self.best_nats.copy_(torch.where(better, nats, self.best_nats))
         if self.mixture is None:
-            self.solved |= correct >= self.needed
+            self.reached |= correct >= self.needed
         self.step += 1
         adamw_step(self.rows, grad, self.exp_avg, self.exp_avg_sq, self.step, self.recipe)
 

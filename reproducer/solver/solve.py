@@ -1,9 +1,9 @@
 """The batched solver: many frozen-model fits side by side.
 
-Problems of one shape share a batch. Whenever some are solved or out of budget, their slots
-are refilled from the queue, so the batch stays full to the end. What a problem's result is
-depends on the problem alone: its start is drawn from its own label, its optimizer counts its
-own steps, and checks fall on multiples of `CHECK_EVERY` of its own steps.
+Problems of one shape share a batch. Whenever one has ended, the next in the queue takes its slot,
+so the batch stays full to the end. What a problem's result is depends on the problem alone: its
+start is drawn from its own label, its optimizer counts its own steps, and checks fall on multiples
+of `CHECK_EVERY` of its own steps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from reproducer.errors import ReproducerError
 from reproducer.models.language_model import LanguageModel
 from reproducer.solver.cuda_graphs import stepper
-from reproducer.solver.memory import batch_inputs, batch_problems
+from reproducer.solver.memory import batch_inputs, batch_problems, is_out_of_memory
 from reproducer.solver.problem import Problem
 from reproducer.solver.recipes import CHECK_EVERY, Recipe
 from reproducer.solver.slots import END, TRACES, Slots, run_model
@@ -80,6 +80,16 @@ def solve(
         yield from run.solutions(progress or (lambda text_steps: None))
 
 
+@dataclass(eq=False)
+class _Fit:
+    """What the host knows of the fit in one slot; `number` is its problem's place in the call."""
+
+    number: int
+    problem: Problem
+    steps: int = 0
+    seconds: float = 0.0
+
+
 class _Run:
     """One bucket of problems of equal shape on its way through the slots."""
 
@@ -96,35 +106,40 @@ class _Run:
         n_slots = min(len(bucket), batch_problems(like.n_inputs, max_inputs, lm.device))
         self.slots = Slots.empty(n_slots, like, recipe, lm.device, trace)
         self.chunk = max(1, max_inputs // like.index.shape[1])  # sequences per forward pass
-        self.owner: list[int | None] = [None] * n_slots
-        self.problem = [like] * n_slots
-        self.steps = [0] * n_slots
-        self.seconds = [0.0] * n_slots
+        self.fits: list[_Fit | None] = [None] * n_slots
         self.step = stepper(lm, self.slots)
 
     def solutions(self, progress: Callable[[int], None]) -> Iterator[tuple[int, Solution]]:
         self._refill()
-        while any(owner is not None for owner in self.owner):
+        while active := self._active():
             self._restart_stuck()
             started = time.perf_counter()
-            active = [slot for slot, owner in enumerate(self.owner) if owner is not None]
-            budget = self.slots.recipe.max_steps
-            n_steps = min(CHECK_EVERY, min(budget - self.steps[slot] for slot in active))
+            most_steps = max(fit.steps for fit in active.values())
+            n_steps = min(CHECK_EVERY, self.slots.recipe.max_steps - most_steps)
             for _ in range(n_steps):
                 self._step_or_halve()
-            finished = self._finished(active, n_steps)
+            for fit in active.values():
+                fit.steps += n_steps
+            ended = self._ended()
             share = (time.perf_counter() - started) / len(active)
-            for slot in active:
-                self.seconds[slot] += share
+            for fit in active.values():
+                fit.seconds += share
             progress(n_steps * len(active) * self.slots.like.index.shape[0])
-            yield from finished
+            for slot, *outcome in ended:
+                yield active[slot].number, self._solution(slot, *outcome)
+                self.fits[slot] = None
             self._refill()
+
+    def _active(self) -> dict[int, _Fit]:
+        return {slot: fit for slot, fit in enumerate(self.fits) if fit is not None}
 
     def _step_or_halve(self) -> None:
         while True:
             try:
                 return self.step(self.chunk)
-            except torch.OutOfMemoryError as error:
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 if self.chunk == 1:
                     length = self.slots.index.shape[2]
                     raise ReproducerError(
@@ -134,75 +149,71 @@ class _Run:
             self.chunk = (self.chunk + 1) // 2
 
     def _refill(self) -> None:
-        for slot, owner in enumerate(self.owner):
-            if owner is None and self.queue:
-                self.owner[slot], self.problem[slot] = self.queue.popleft()
-                begun = self.problem[slot].begun
-                self.steps[slot] = begun.steps if begun else 0
-                self.seconds[slot] = begun.seconds if begun else 0.0
-                self.slots.admit(slot, self.problem[slot])
-        keep = [slot for slot, owner in enumerate(self.owner) if owner is not None]
+        for slot, fit in enumerate(self.fits):
+            if fit is None and self.queue:
+                number, problem = self.queue.popleft()
+                done = (problem.begun.steps, problem.begun.seconds) if problem.begun else ()
+                self.fits[slot] = _Fit(number, problem, *done)
+                self.slots.admit(slot, problem)
+        keep = list(self._active())
         # A CUDA graph is bound to its shapes: there, shrinking has to pay for a new one.
-        few = len(keep) < len(self.owner) / (2 if self.lm.device.type == "cuda" else 1)
+        few = len(keep) < len(self.fits) / (2 if self.lm.device.type == "cuda" else 1)
         if keep and few:
             self.slots = self.slots.select(keep)
-            for name in ("owner", "problem", "steps", "seconds"):
-                setattr(self, name, [getattr(self, name)[slot] for slot in keep])
+            self.fits = [self.fits[slot] for slot in keep]
             self.step = stepper(self.lm, self.slots)
 
-    def _finished(self, active: list[int], n_steps: int) -> list[tuple[int, Solution]]:
-        """Solutions of the slots that are done, whose slots become free."""
-        budget, done = self.slots.recipe.max_steps, []
-        for slot in active:
-            self.steps[slot] += n_steps
-        solved = self.slots.solved.tolist()
-        over = [slot for slot in active if solved[slot] or self.steps[slot] >= budget]
+    def _ended(self) -> list[tuple[int, Tensor, Tensor, bool]]:
+        """The fits that have ended: slot, correctness and loss in float32, whether solved."""
+        active, budget = self._active(), self.slots.recipe.max_steps
+        reached = self.slots.reached.tolist()
+        over = [slot for slot, fit in active.items() if reached[slot] or fit.steps >= budget]
         if not over:
             return []
+        ended = []
         measured = measure(self.lm, self.slots.select(over), self.chunk)
         for slot, correct, nats in zip(over, *measured, strict=True):
-            reached = int(correct.sum()) >= self.slots.needed
-            if reached or self.steps[slot] >= budget:
-                done.append((self.owner[slot], self._solution(slot, correct, nats, reached)))
-                self.owner[slot] = None
+            solved = int(correct.sum()) >= self.slots.needed
+            if solved or active[slot].steps >= budget:
+                ended.append((slot, correct, nats, solved))
             else:
                 # Right in the solving dtype only: go on from here.
-                self.slots.solved[slot] = False
+                self.slots.reached[slot] = False
                 self.slots.best_correct[slot] = correct.sum()
                 self.slots.best_nats[slot] = nats.mean()
-        return done
+        return ended
 
     def _restart_stuck(self) -> None:
         every = self.slots.recipe.restart_every
         due = [
-            slot
-            for slot, owner in enumerate(self.owner)
-            if every and owner is not None and self.steps[slot] and self.steps[slot] % every == 0
+            (slot, fit)
+            for slot, fit in self._active().items()
+            if every and fit.steps and fit.steps % every == 0
         ]
         if not due:
             return
         enough = self.slots.recipe.restart_below * self.slots.like.targets.numel()
         best = self.slots.best_correct.tolist()
-        for slot in due:
-            starts, number = self.problem[slot].restarts, self.steps[slot] // every - 1
-            if best[slot] < enough and starts is not None and number < len(starts):
-                self.slots.restart(slot, starts[number])
+        for slot, fit in due:
+            starts, attempt = fit.problem.restarts, fit.steps // every - 1
+            if best[slot] < enough and starts is not None and attempt < len(starts):
+                self.slots.restart(slot, starts[attempt])
 
-    def _solution(self, slot: int, correct: Tensor, nats: Tensor, reached: bool) -> Solution:
-        trace = {}
+    def _solution(self, slot: int, correct: Tensor, nats: Tensor, solved: bool) -> Solution:
+        fit, trace = self.fits[slot], {}
         if self.slots.trace is not None:
-            kept = self.slots.trace[slot, :, : self.steps[slot]].clone().cpu()
+            kept = self.slots.trace[slot, :, : fit.steps].clone().cpu()
             trace = dict(zip(TRACES, kept, strict=True))
         return Solution(
             # A copy: the slot's own memory goes to the next problem.
             rows=self.slots.best_rows[slot].clone().cpu(),
             correct=correct.cpu(),
             nats=nats.cpu(),
-            steps=self.steps[slot],
-            solved=reached,
-            seconds=self.seconds[slot],
+            steps=fit.steps,
+            solved=solved,
+            seconds=fit.seconds,
             trace=trace,
-            end={} if reached else {k: getattr(self.slots, k)[slot].clone().cpu() for k in END},
+            end={} if solved else {k: getattr(self.slots, k)[slot].clone().cpu() for k in END},
         )
 
 

@@ -1,5 +1,6 @@
 """The solver against single fits, plain autograd and the library's own forward pass."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from torch.nn import functional as F
 from reproducer.errors import ReproducerError
 from reproducer.results.specs import FitSpec
 from reproducer.solver import slots as slots_module
+from reproducer.solver import solve as solve_module
 from reproducer.solver.arrangements import ARRANGEMENTS
 from reproducer.solver.problem import Penalty, Problem
 from reproducer.solver.recipes import Recipe
@@ -235,6 +237,52 @@ def test_one_sequence_too_many_for_the_memory_is_a_clear_error(tiny, monkeypatch
     monkeypatch.setattr(slots_module, "run_model", full)
     with pytest.raises(ReproducerError, match="out of memory on cpu with one sequence of 5"):
         solve_all(tiny, [fit_specs(tiny, 1)[0].problem(tiny)])
+
+
+def allocate_too_much():
+    torch.empty(1 << 50)
+
+
+def raise_memory_error():
+    raise MemoryError
+
+
+@pytest.mark.parametrize("run_short", [allocate_too_much, raise_memory_error])
+def test_a_cpu_that_runs_short_of_memory_halves_the_chunk_too(tiny, monkeypatch, run_short):
+    problems = [spec.problem(tiny) for spec in fit_specs(tiny, 3)]
+    plain = solve_all(tiny, problems)
+    real = slots_module.run_model
+
+    def small_machine(decoder, dtype, table, slots, chunk, train):
+        if chunk > 1:
+            run_short()
+        return real(decoder, dtype, table, slots, chunk, train)
+
+    monkeypatch.setattr(slots_module, "run_model", small_machine)
+    for a, b in zip(plain, solve_all(tiny, problems), strict=True):
+        torch.testing.assert_close(a.rows, b.rows, rtol=2e-3, atol=2e-3)
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(tiny, monkeypatch):
+    calls = []
+
+    def broken(*arguments, **options):
+        calls.append(1)
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(slots_module, "run_model", broken)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        solve_all(tiny, [fit_specs(tiny, 1)[0].problem(tiny)])
+    assert len(calls) == 1
+
+
+def test_seconds_cover_every_step(tiny, monkeypatch):
+    """With a clock that counts its readings, each of the two checks takes one second."""
+    ticks = itertools.count()
+    monkeypatch.setattr(solve_module.time, "perf_counter", lambda: float(next(ticks)))
+    recipe = Recipe(name="x", lr=1e-9, max_steps=20)
+    (solution,) = solve_all(tiny, [fit_specs(tiny, 1)[0].problem(tiny)], recipe)
+    assert (solution.steps, solution.seconds) == (20, 2.0)
 
 
 def test_more_inputs_than_positions(tiny):
