@@ -31,7 +31,8 @@ class Slots:
     """State of `n` problems of one shape (see `Problem.shape`).
 
     `correct` counts right tokens over all sequences of a problem; `nats` is the mean loss of
-    its tokens. `best_*` belong to the best state *measured*: most correct, then least loss.
+    its tokens. `best_*` belong to the best state *measured*: most correct, then least loss; a state
+    whose loss is not finite is none.
     """
 
     rows: Tensor  # (n, n_rows, d)
@@ -42,6 +43,7 @@ class Slots:
     best_correct: Tensor  # (n,)
     best_nats: Tensor  # (n,)
     reached: Tensor  # (n,) bool, the stopping accuracy, in the dtype of solving
+    failed: Tensor  # (n,) bool, the loss was not finite at some step
     index: Tensor  # (n, n_sequences, n_inputs)
     targets: Tensor  # (n, n_sequences, n_tokens)
     frozen: Tensor | None  # (n, n_frozen, d)
@@ -70,6 +72,7 @@ class Slots:
             best_correct=zeros(dtype=torch.long),
             best_nats=zeros(),
             reached=zeros(dtype=torch.bool),
+            failed=zeros(dtype=torch.bool),
             index=room(like.index),
             targets=room(like.targets),
             frozen=room(like.frozen),
@@ -94,8 +97,8 @@ class Slots:
 
     def admit(self, slot: int, problem: Problem) -> None:
         """Write a problem into a slot, fresh or as far as it has come."""
-        for state in (self.exp_avg, self.exp_avg_sq, self.step, self.reached, self.trace):
-            if state is not None:
+        for name in ("exp_avg", "exp_avg_sq", "step", "reached", "failed", "trace"):
+            if (state := getattr(self, name)) is not None:
                 state[slot] = 0
         self.best_correct[slot] = -1
         self.best_nats[slot] = math.inf
@@ -167,16 +170,18 @@ class Slots:
             now = torch.stack([accuracy, nats, agreement], dim=1)[..., None]
             slot = self.step.clamp(max=self.trace.shape[2] - 1).view(-1, 1, 1)
             self.trace.scatter_(2, slot.expand(-1, len(TRACES), 1), now)
+        finite = nats.isfinite()
+        self.failed |= ~finite
         better = (correct > self.best_correct) | (
             (correct == self.best_correct) & (nats < self.best_nats)
         )
         # A point that moves along a curve has no state that is best everywhere: keep the last.
-        better = better & ~self.reached if self.mixture is None else torch.ones_like(better)
+        better = finite & (better & ~self.reached if self.mixture is None else True)
         self.best_rows.copy_(torch.where(better.view(-1, 1, 1), self.rows, self.best_rows))
         self.best_correct.copy_(torch.where(better, correct, self.best_correct))
         self.best_nats.copy_(torch.where(better, nats, self.best_nats))
         if self.mixture is None:
-            self.reached |= correct >= self.needed
+            self.reached |= finite & (correct >= self.needed)
         self.step += 1
         adamw_step(self.rows, grad, self.exp_avg, self.exp_avg_sq, self.step, self.recipe)
 
@@ -193,7 +198,8 @@ def run_model(
 
     Returns:
         correct (n, n_sequences, n_tokens) bool and nats of the same shape, float32; with `train`,
-        also the gradient of the sequences' summed loss in `table`.
+        also the gradient of the sequences' summed loss in `table`. A token whose loss is not finite
+        is not correct.
     """
     n, n_table, d = table.shape
     first = torch.arange(n, device=table.device).view(-1, 1, 1) * n_table
@@ -226,5 +232,6 @@ def _read_part(
         nats, predicted = head_loss(hidden, decoder.head, decoder.head_bias, targets.flatten())
         if train:
             (nats.sum() / n_tokens).backward()
-    correct = predicted == targets.flatten()
+    # Of logits that are all NaN the prediction is a word like any other.
+    correct = (predicted == targets.flatten()) & nats.isfinite()
     return correct.view(targets.shape), nats.detach().view(targets.shape), x.grad

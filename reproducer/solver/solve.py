@@ -32,10 +32,14 @@ class Solution:
     Attributes:
         rows: the best measured state, (n_rows, d_model), float32, on the CPU.
         correct: (n_sequences, n_tokens) bool; nats: cross-entropy, of the same shape.
-        steps: optimizer steps taken; solved: whether the stopping accuracy was reached.
+        steps: optimizer steps taken.
+        solved: whether the stopping accuracy was reached, measured in float32.
         seconds: this problem's share of the wall time.
         trace: name → (steps,), if asked for.
         end: what `Progress` has to know of an unsolved fit's last step, by name; else empty.
+        failed_at: the steps after which a check saw that the loss had not stayed finite, and ended
+            the unsolved fit; else None. Its rows are its best state with a finite loss, or its
+            start where there was none.
     """
 
     rows: Tensor
@@ -46,6 +50,7 @@ class Solution:
     seconds: float
     trace: dict[str, Tensor]
     end: dict[str, Tensor]
+    failed_at: int | None = None
 
     @property
     def accuracy(self) -> Tensor:
@@ -163,19 +168,19 @@ class _Run:
             self.fits = [self.fits[slot] for slot in keep]
             self.step = stepper(self.lm, self.slots)
 
-    def _ended(self) -> list[tuple[int, Tensor, Tensor, bool]]:
-        """The fits that have ended: slot, correctness and loss in float32, whether solved."""
+    def _ended(self) -> list[tuple[int, Tensor, Tensor]]:
+        """The fits that have ended: slot, correctness and loss in float32."""
         active, budget = self._active(), self.slots.recipe.max_steps
-        reached = self.slots.reached.tolist()
-        over = [slot for slot, fit in active.items() if reached[slot] or fit.steps >= budget]
+        reached, failed = torch.stack([self.slots.reached, self.slots.failed]).tolist()
+        final = {slot for slot, fit in active.items() if failed[slot] or fit.steps >= budget}
+        over = [slot for slot in active if reached[slot] or slot in final]
         if not over:
             return []
         ended = []
         measured = measure(self.lm, self.slots.select(over), self.chunk)
         for slot, correct, nats in zip(over, *measured, strict=True):
-            solved = int(correct.sum()) >= self.slots.needed
-            if solved or active[slot].steps >= budget:
-                ended.append((slot, correct, nats, solved))
+            if slot in final or int(correct.sum()) >= self.slots.needed:
+                ended.append((slot, correct, nats))
             else:
                 # Right in the solving dtype only: go on from here.
                 self.slots.reached[slot] = False
@@ -199,8 +204,9 @@ class _Run:
             if best[slot] < enough and starts is not None and attempt < len(starts):
                 self.slots.restart(slot, starts[attempt])
 
-    def _solution(self, slot: int, correct: Tensor, nats: Tensor, solved: bool) -> Solution:
+    def _solution(self, slot: int, correct: Tensor, nats: Tensor) -> Solution:
         fit, trace = self.fits[slot], {}
+        solved = int(correct.sum()) >= self.slots.needed
         if self.slots.trace is not None:
             kept = self.slots.trace[slot, :, : fit.steps].clone().cpu()
             trace = dict(zip(TRACES, kept, strict=True))
@@ -214,6 +220,7 @@ class _Run:
             seconds=fit.seconds,
             trace=trace,
             end={} if solved else {k: getattr(self.slots, k)[slot].clone().cpu() for k in END},
+            failed_at=fit.steps if self.slots.failed[slot] and not solved else None,
         )
 
 

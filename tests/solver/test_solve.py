@@ -1,6 +1,7 @@
 """The solver against single fits, plain autograd and the library's own forward pass."""
 
 import itertools
+import math
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,7 @@ from reproducer.solver.recipes import Recipe
 from reproducer.solver.slots import Slots
 from reproducer.solver.solve import Solution, solve
 from reproducer.texts.sources import load_texts
+from tests.decoder.test_head import Watch
 
 RECIPE = Recipe(name="test", lr=0.05, max_steps=40)
 
@@ -80,17 +82,17 @@ def test_a_batch_of_six_equals_six_single_fits(tiny, max_inputs):
 def test_slots_are_refilled_when_problems_finish_at_different_times(tiny):
     recipe = Recipe(name="x", lr=0.1, max_steps=200, stop_accuracy=0.5)
     problems = [spec.problem(tiny) for spec in fit_specs(tiny, n_texts=9, recipe=recipe)]
-    found = list(solve(tiny, problems, recipe, max_inputs=15))
-    assert sorted(number for number, _ in found) == list(range(9))
-    steps = {solution.steps for _, solution in found}
+    solutions = list(solve(tiny, problems, recipe, max_inputs=15))
+    assert sorted(number for number, _ in solutions) == list(range(9))
+    steps = {solution.steps for _, solution in solutions}
     assert len(steps) > 1 and all(s % 10 == 0 for s in steps)
-    assert all(s.solved == (s.accuracy.item() >= 0.5) for _, s in found)
+    assert all(s.solved == (s.accuracy.item() >= 0.5) for _, s in solutions)
 
 
 def test_problems_of_several_shapes_share_a_call(tiny):
     problems = [s.problem(tiny) for n in (2, 4) for s in fit_specs(tiny, 2, n)]
-    found = solve_all(tiny, problems)
-    assert [s.correct.shape[1] for s in found] == [2, 2, 4, 4]
+    solutions = solve_all(tiny, problems)
+    assert [s.correct.shape[1] for s in solutions] == [2, 2, 4, 4]
 
 
 def test_gradient_of_shared_row_is_the_sum_of_separate_gradients(tiny):
@@ -166,21 +168,21 @@ def test_penalty_enters_the_gradient(tiny):
 def test_reported_accuracy_is_that_of_a_plain_forward_pass(tiny):
     for spec in fit_specs(tiny, 3):
         problem = spec.problem(tiny)
-        (found,) = solve_all(tiny, [problem])
-        logits = tiny.hf(inputs_embeds=found.rows[problem.index]).logits[:, problem.offset :]
-        assert torch.equal(logits.argmax(-1) == problem.targets, found.correct)
+        (solution,) = solve_all(tiny, [problem])
+        logits = tiny.hf(inputs_embeds=solution.rows[problem.index]).logits[:, problem.offset :]
+        assert torch.equal(logits.argmax(-1) == problem.targets, solution.correct)
         nats = F.cross_entropy(logits.mT, problem.targets, reduction="none")
-        torch.testing.assert_close(found.nats, nats, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(solution.nats, nats, rtol=1e-4, atol=1e-4)
 
 
 def test_trace_has_every_step_and_its_best_is_reported(tiny):
     problem = fit_specs(tiny, 1)[0].problem(tiny)
-    (found,) = solve_all(tiny, [problem], trace=True)
-    accuracy = found.trace["accuracy"]
-    assert len(accuracy) == found.steps
-    assert found.accuracy.item() == pytest.approx(accuracy.max().item())
-    at_best = found.trace["loss_nats"][accuracy == accuracy.max()]
-    assert found.nats.mean().item() == pytest.approx(at_best.min().item(), rel=1e-3)
+    (solution,) = solve_all(tiny, [problem], trace=True)
+    accuracy = solution.trace["accuracy"]
+    assert len(accuracy) == solution.steps
+    assert solution.accuracy.item() == pytest.approx(accuracy.max().item())
+    at_best = solution.trace["loss_nats"][accuracy == accuracy.max()]
+    assert solution.nats.mean().item() == pytest.approx(at_best.min().item(), rel=1e-3)
 
 
 def test_a_stuck_fit_begins_again_and_keeps_its_best(tiny):
@@ -188,8 +190,8 @@ def test_a_stuck_fit_begins_again_and_keeps_its_best(tiny):
     recipe = Recipe(name="x", lr=1e-9, max_steps=40, restart_every=10, restart_below=1.0)
     problems = [s.problem(tiny) for s in fit_specs(tiny, 5, recipe=recipe)]
     assert all(p.restarts.shape == (4, *p.rows.shape) for p in problems)
-    for problem, found in zip(problems, solve_all(tiny, problems, recipe), strict=True):
-        assert found.steps == 40
+    for problem, solution in zip(problems, solve_all(tiny, problems, recipe), strict=True):
+        assert solution.steps == 40
         starts = [problem.rows, *problem.restarts[:3]]
         logits = [tiny.hf(inputs_embeds=s[problem.index]).logits[:, 1:] for s in starts]
         scores = [
@@ -197,7 +199,7 @@ def test_a_stuck_fit_begins_again_and_keeps_its_best(tiny):
             for z in logits
         ]
         best = max(range(4), key=lambda i: scores[i])
-        torch.testing.assert_close(found.rows, starts[best], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(solution.rows, starts[best], rtol=1e-4, atol=1e-4)
 
 
 def test_only_fits_that_do_not_rise_are_restarted(tiny):
@@ -302,6 +304,95 @@ def test_right_in_bfloat16_only_is_not_solved():
     for solution in solve_all(lm, problems, recipe):
         assert solution.solved == bool(solution.correct.all())
         assert solution.solved or solution.steps == 300
+
+
+def test_a_rate_that_overflows_ends_the_fit_at_the_first_check(tiny):
+    """The start is the only state with a finite loss: it is what is kept."""
+    recipe = Recipe(name="x", lr=1e38, max_steps=200)
+    problems = [spec.problem(tiny) for spec in fit_specs(tiny, 3, recipe=recipe)]
+    solutions = solve_all(tiny, problems, recipe, trace=True, max_inputs=10)
+    for problem, solution in zip(problems, solutions, strict=True):
+        assert (solution.failed_at, solution.steps, solution.solved) == (10, 10, False)
+        assert torch.equal(solution.rows, problem.rows)
+        assert solution.nats.isfinite().all()
+        first, *rest = solution.trace["loss_nats"].tolist()
+        assert first == pytest.approx(solution.nats.mean().item(), rel=1e-3)
+        assert not all(map(math.isfinite, rest))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_row_that_is_not_finite_is_never_right(tiny, dtype):
+    """Word 0 is what the argmax of NaN alone gives; neighbours in the batch notice nothing."""
+    lm = tiny.in_dtype(dtype)
+    problems = [spec.problem(lm) for spec in fit_specs(lm, 3)]
+    alone = solve_all(lm, [problems[0], problems[2]])
+    problems[1].rows[0, 5] = math.nan
+    problems[1].targets[:] = 0
+    before, planted, after = solve_all(lm, problems)
+    assert (planted.failed_at, planted.steps, planted.solved) == (10, 10, False)
+    assert not planted.correct.any() and planted.accuracy.item() == 0
+    assert torch.equal(planted.rows.isnan(), problems[1].rows.isnan())
+    for a, b in zip(alone, (before, after), strict=True):
+        assert b.failed_at is None and a.steps == b.steps
+        torch.testing.assert_close(a.rows, b.rows, rtol=2e-2, atol=2e-2)
+
+
+def test_a_fit_that_fails_late_keeps_its_best_state(tiny, monkeypatch):
+    """Gradients that overflow after 23 steps: the best of these steps stays."""
+    recipe = Recipe(name="x", lr=0.05, max_steps=200)
+    problem = fit_specs(tiny, 1, recipe=recipe)[0].problem(tiny)
+    short = recipe.model_copy(update={"max_steps": 24})
+    (expected,) = solve_all(tiny, [problem], short)
+    real, steps = slots_module.adamw_step, itertools.count(1)
+
+    def overflow(rows, *rest):
+        real(rows, *rest)
+        if next(steps) == 24:
+            rows.fill_(math.inf)
+
+    monkeypatch.setattr(slots_module, "adamw_step", overflow)
+    (solution,) = solve_all(tiny, [problem], recipe)
+    assert (solution.failed_at, solution.steps, solution.solved) == (30, 30, False)
+    assert torch.equal(solution.rows, expected.rows)
+    assert torch.equal(solution.correct, expected.correct)
+
+
+def test_what_was_solved_before_the_loss_overflowed_is_solved(tiny, monkeypatch):
+    recipe = Recipe(name="x", lr=0.1, max_steps=200, stop_accuracy=0.5)
+    problem = fit_specs(tiny, 9, recipe=recipe)[0].problem(tiny)
+    (expected,) = solve_all(tiny, [problem], recipe, trace=True)
+    reached = int((expected.trace["accuracy"] >= 0.5).nonzero()[0]) + 1
+    assert expected.solved and reached % 10 not in (0, 9)
+    real, steps = slots_module.adamw_step, itertools.count(1)
+
+    def overflow(rows, *rest):
+        real(rows, *rest)
+        if next(steps) == reached:
+            rows.fill_(math.nan)
+
+    monkeypatch.setattr(slots_module, "adamw_step", overflow)
+    (solution,) = solve_all(tiny, [problem], recipe)
+    assert solution.solved and solution.failed_at is None
+    assert torch.equal(solution.rows, expected.rows)
+
+
+def test_a_refilled_slot_does_not_inherit_a_failure(tiny):
+    problems = [spec.problem(tiny) for spec in fit_specs(tiny, 4)]
+    problems[0].rows[:] = math.inf
+    solutions = solve_all(tiny, problems, max_inputs=5)
+    assert [s.failed_at for s in solutions] == [10, None, None, None]
+
+
+def test_a_step_never_asks_the_host(tiny):
+    """A CUDA graph holds a whole step; values reach the host at the checks alone."""
+    problem = fit_specs(tiny, 1)[0].problem(tiny)
+    slots = Slots.empty(1, problem, RECIPE, tiny.device, trace=True)
+    slots.admit(0, problem)
+    with Watch() as watch:
+        slots.advance(*slots.backward(tiny.decoder(), torch.float32, chunk=1))
+    names = {name for name, _, _ in watch.calls}
+    assert "linear" in names or "mm" in names
+    assert not names & {"_local_scalar_dense", "nonzero", "item", "equal"}
 
 
 def test_nine_of_ten_right_are_an_accuracy_of_nine_tenths():
