@@ -238,8 +238,8 @@ def _rows(heads: Tensor, block: slice) -> Tensor:
 
 def _accumulate(total: Tensor, share: Tensor) -> None:
     """Add the gradient of the first keys; the share of all of them comes first and is written."""
-    seen = total[:, : share.shape[1]]
+    first = total[:, : share.shape[1]]
     if share.shape == total.shape:
-        seen.copy_(share)
+        first.copy_(share)
     else:
-        seen.add_(share)
+        first.add_(share)

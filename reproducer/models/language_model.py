@@ -123,11 +123,6 @@ class LanguageModel:
         """Input embeddings (…, d_model), float32, of `tokens` (…)."""
         return self.hf.get_input_embeddings()(tokens.to(self.device))
 
-    def hidden(self, x: Tensor) -> Tensor:
-        """Final hidden states (B, L, d_model) of input embeddings `x`, differentiable in `x`."""
-        decoder = self.decoder()
-        return decoder(x.to(self.dtype))
-
     def logits(self, x: Tensor) -> Tensor:
         """Logits (B, L, vocab) of input embeddings `x` (B, L, d_model), in `x`'s dtype.
 

@@ -27,7 +27,7 @@ def write_after(
     """
     draws = [torch.Generator().manual_seed(seed) for seed in seeds]
     special = sorted(set(lm.tokenizer.all_special_ids) | {lm.bos_token_id})
-    banned = torch.tensor([token for token in special if token < lm.vocab_size])
+    banned = [token for token in special if token < lm.vocab_size]
     x, cache, columns = start.to(lm.device), None, []
     for _ in range(n_tokens):
         out = lm.hf(inputs_embeds=x, past_key_values=cache, use_cache=True, logits_to_keep=1)

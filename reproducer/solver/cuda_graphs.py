@@ -13,7 +13,7 @@ WARM_UPS = 3
 
 
 def stepper(lm: LanguageModel, slots: Slots) -> Callable[[int], None]:
-    """A function of the chunk size (sequences per pass) that advances all slots by a step."""
+    """A function of the chunk size (sequences per pass) that advances all slots by one step."""
     decoder, dtype = lm.decoder(), lm.dtype
 
     def plain(chunk: int) -> None:

@@ -17,7 +17,7 @@ from reproducer.errors import require_name
 if TYPE_CHECKING:  # plans and tables read recipes and need no torch
     from torch import Tensor
 
-# Whether a fit is solved, stuck or out of budget is looked at once in so many of its own steps.
+# After so many of its own steps a fit is looked at: is it solved, failed, stuck, out of budget?
 CHECK_EVERY = 10
 
 

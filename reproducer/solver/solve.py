@@ -72,9 +72,13 @@ def solve(
     Args:
         lm: the frozen model.
         problems: in any order and of any shapes; those of one shape share batches.
+        recipe: of all the problems.
         trace: keep accuracy, loss and teacher agreement of every step.
         progress: called with the number of text-steps done since the last call.
         max_inputs: input positions per forward pass; None chooses by device and memory.
+
+    Raises:
+        ReproducerError: one sequence alone needs more memory than there is.
     """
     buckets: dict[tuple, list[tuple[int, Problem]]] = {}
     for number, problem in enumerate(problems):

@@ -45,7 +45,7 @@ def test_a_local_folder_gives_the_library_s_logits(tmp_path, make):
 def test_unsupported_architecture_falls_back_to_the_library(tmp_path):
     lm = load_lm(tiny_gpt2(tmp_path), device="cpu", dtype="bfloat16")
     assert isinstance(lm.decoder(), models.LibraryDecoder)
-    assert lm.hidden(torch.randn(1, 3, 32)).dtype == torch.bfloat16
+    assert lm.decoder()(torch.randn(1, 3, 32).bfloat16()).dtype == torch.bfloat16
     assert lm.hf.dtype == torch.float32
 
 
@@ -112,9 +112,9 @@ def test_a_change_of_dtype_reads_nothing_again(tmp_path, monkeypatch, make):
     assert half.hf is full.hf and half.card is full.card
     assert half.decoder(torch.float32) is full.decoder()
     assert full.decoder(torch.bfloat16) is half.decoder()
-    x = torch.randn(2, 5, 32)
-    assert torch.equal(half.hidden(x), apart.hidden(x))
-    assert half.in_dtype(torch.float32).hidden(x).dtype == torch.float32
+    x = torch.randn(2, 5, 32).bfloat16()
+    assert torch.equal(half.decoder()(x), apart.decoder()(x))
+    assert half.in_dtype(torch.float32).decoder() is full.decoder()
     assert full.in_dtype("auto").dtype == models.DTYPES[models.fastest_dtype("cpu")]
 
 
