@@ -320,6 +320,15 @@ def test_a_rate_that_overflows_ends_the_fit_at_the_first_check(tiny):
         assert not all(map(math.isfinite, rest))
 
 
+def test_a_mixture_whose_loss_overflows_keeps_its_last_finite_state(tiny):
+    recipe = Recipe(name="x", lr=1e38, max_steps=200)
+    base = fit_specs(tiny, 1, recipe=recipe)[0].problem(tiny)
+    mixed = replace(base, mixture=torch.eye(2).expand(recipe.max_steps, 2, 2))
+    (solution,) = solve_all(tiny, [mixed], recipe)
+    assert (solution.failed_at, solution.solved) == (10, False)
+    assert torch.equal(solution.rows, base.rows)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_row_that_is_not_finite_is_never_right(tiny, dtype):
     """Word 0 is what the argmax of NaN alone gives; neighbours in the batch notice nothing."""
