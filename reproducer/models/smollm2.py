@@ -92,7 +92,7 @@ def _convert(gguf: Path, target: Path) -> None:
 
     where, name = str(gguf.parent), gguf.name
     loaded = transformers.AutoModelForCausalLM.from_pretrained(
-        where, gguf_file=name, dtype=torch.float32
+        where, gguf_file=name, dtype=torch.float32, trust_remote_code=False
     )
     # A model that remembers being quantized refuses to be saved: give its weights to a new one.
     facts = loaded.config.to_dict()
@@ -100,7 +100,10 @@ def _convert(gguf: Path, target: Path) -> None:
     model = transformers.LlamaForCausalLM(transformers.LlamaConfig.from_dict(facts))
     model.load_state_dict(loaded.state_dict())
     model.save_pretrained(target)
-    transformers.AutoTokenizer.from_pretrained(where, gguf_file=name).save_pretrained(target)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(
+        where, gguf_file=name, trust_remote_code=False
+    )
+    tokenizer.save_pretrained(target)
 
 
 def _publish(converted: Path, folder: Path) -> None:

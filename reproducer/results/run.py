@@ -144,11 +144,14 @@ def result_of(spec: SolveSpec, solution: Solution, facts: dict[str, Any]) -> Res
         "solved": solution.solved,
         "steps": solution.steps,
         "seconds": round(solution.seconds, 4),
-        "goes_on": True,  # under a larger budget: see `reproducer.results.budgets`
+        # Under a larger budget: see `reproducer.results.budgets`.
+        "goes_on": solution.failed_at is None,
     }
+    if solution.failed_at is not None:
+        metrics["failed_at"] = solution.failed_at
     arrays = {"rows": solution.rows, "correct": solution.correct, "nats": solution.nats}
     arrays |= {f"trace_{name}": values for name, values in solution.trace.items()}
-    if can_go_on(data):
+    if can_go_on(data) and metrics["goes_on"]:
         arrays |= {f"end_{name}": value for name, value in solution.end.items()}
     numbers = {name: as_numpy(array) for name, array in arrays.items()}
     return Result(spec.key, data, finite_or_none(metrics), numbers, facts)

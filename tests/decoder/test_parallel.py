@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reproducer.decoder.parallel import MIN_INPUTS, n_workers, part_sizes, run_parts
-from reproducer.results.specs import FitSpec
+from reproducer.results.fits import FitSpec
 from reproducer.solver import slots as slots_module
 from reproducer.solver.memory import batch_problems
 from reproducer.texts.sources import load_texts
@@ -62,7 +62,7 @@ def test_an_error_in_a_worker_reaches_the_caller():
 @pytest.mark.parametrize("share", ["none", "m"])
 def test_a_split_batch_gives_the_same_fits(tiny, share, monkeypatch):
     # A shared row gets its gradient from sequences of both parts.
-    texts = tuple(text.prefix(4) for text in load_texts("unseen", tiny, 5, 4))
+    texts = tuple(text.prefix(4) for text in load_texts("unseen", "tiny", 5, 4))
     common = {"model": "tiny", "arrangement": "[e] [m]xN", "recipe": RECIPE}
     groups = [texts] if share == "m" else [(text,) for text in texts]
     problems = [FitSpec(texts=g, share=share, **common).problem(tiny) for g in groups]

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from reproducer.errors import ReproducerError
-from reproducer.results.specs import FitSpec
+from reproducer.results.fits import FitSpec
 from reproducer.solver import slots as slots_module
 from reproducer.solver import solve as solve_module
 from reproducer.solver.arrangements import ARRANGEMENTS
@@ -24,7 +24,7 @@ RECIPE = Recipe(name="test", lr=0.05, max_steps=40)
 
 
 def fit_specs(lm, n_texts=6, n_tokens=4, **fields):
-    texts = load_texts("unseen", lm, n_texts, n_tokens)
+    texts = load_texts("unseen", lm.name, n_texts, n_tokens)
     fields = {"recipe": RECIPE, "arrangement": "[e] [m]xN", "model": "tiny"} | fields
     return [FitSpec(texts=(text.prefix(n_tokens),), **fields) for text in texts]
 
@@ -96,7 +96,7 @@ def test_problems_of_several_shapes_share_a_call(tiny):
 
 
 def test_gradient_of_shared_row_is_the_sum_of_separate_gradients(tiny):
-    texts = tuple(t.prefix(4) for t in load_texts("unseen", tiny, 3, 4))
+    texts = tuple(t.prefix(4) for t in load_texts("unseen", "tiny", 3, 4))
     fields = {"model": "tiny", "arrangement": "[e] [m]xN", "recipe": RECIPE}
     shared = FitSpec(texts=texts, share="m", **fields).problem(tiny)
 
@@ -150,7 +150,7 @@ def test_mixture_feeds_the_point_of_each_step(tiny):
 
 
 def test_penalty_enters_the_gradient(tiny):
-    text = load_texts("unseen", tiny, 1, 4)[0].prefix(4)
+    text = load_texts("unseen", "tiny", 1, 4)[0].prefix(4)
     draw = torch.Generator().manual_seed(0)
     teacher = torch.randn(1, tiny.d_model, generator=draw)
     spec = FitSpec(model="tiny", arrangement="[e] [m]xN", recipe=RECIPE, texts=(text,))
@@ -288,7 +288,7 @@ def test_seconds_cover_every_step(tiny, monkeypatch):
 
 
 def test_more_inputs_than_positions(tiny):
-    text = load_texts("random", tiny, 1, 256)[0]
+    text = load_texts("random", "tiny", 1, 256)[0]
     spec = FitSpec(model="tiny", arrangement="[e] [m]xN", texts=(text.prefix(256),), recipe=RECIPE)
     with pytest.raises(ReproducerError, match="at most its 256 positions, got 257"):
         spec.problem(tiny)
