@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 ALPHA = 0.05  # of 95 % intervals
+CLOPPER_PEARSON = "Clopper-Pearson"
 Bounds = tuple[float, float]
 
 
@@ -119,6 +121,17 @@ def studentized(
     return interval_from(scale.back(estimate), n, method, ends, error, scale, resized)
 
 
+def opened(interval: Interval, low: float | None, high: float | None) -> Interval:
+    """The interval with the ends that are given in place of its own, at every level."""
+
+    def ends(alpha: float) -> Bounds:
+        own = interval.ends(alpha)
+        return own[0] if low is None else low, own[1] if high is None else high
+
+    least, most = ends(ALPHA)
+    return replace(interval, low=least, high=most, ends=ends)
+
+
 def student(alpha: float, n: int) -> float:
     """Student's t that is exceeded, in absolute value, with probability alpha at n units."""
     from scipy.special import stdtrit
@@ -136,6 +149,17 @@ def logit_between(least: float, most: float) -> Scale:
         return float(np.log(place / (1 - place)))
 
     return Scale(to, lambda x: float(least + span / (1 + np.exp(-min(max(x, -700.0), 700.0)))))
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf
+
+
+def _exp(value: float) -> float:
+    return math.exp(value) if value < 700 else math.inf
+
+
+LOG = Scale(_log, _exp)
 
 
 def _within(value: float, ends: Bounds) -> bool:

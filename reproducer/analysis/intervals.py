@@ -23,12 +23,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reproducer.analysis.estimates import (
+    CLOPPER_PEARSON,
+    LOG,
     Bounds,
     Interval,
     Scale,
     interval_from,
     logit_between,
     no_interval,
+    opened,
     student,
     studentized,
 )
@@ -111,11 +114,17 @@ def share_interval(successes: int, n: int) -> Interval:
 
     share = successes / n
     error = (share * (1 - share) / n) ** 0.5
-    return interval_from(share, n, "Clopper-Pearson", ends, error, resized=resized)
+    return interval_from(share, n, CLOPPER_PEARSON, ends, error, resized=resized)
 
 
 def ratio_interval(
-    above: ArrayLike, below: ArrayLike, units: ArrayLike | None = None, *, paired: bool = True
+    above: ArrayLike,
+    below: ArrayLike,
+    units: ArrayLike | None = None,
+    *,
+    paired: bool = True,
+    censored_above: bool = False,
+    censored_below: bool = False,
 ) -> Interval:
     """`mean(above) / mean(below)`, of values that are not negative.
 
@@ -124,9 +133,9 @@ def ratio_interval(
     the root of the sum of squares of the two where not. Resamples without a logarithm (a mean
     of 0) count as infinitely far on either side; none is dropped.
 
-    A text that never arrived is *censored*: give the budget in place of its number of steps. The
-    ratio is then a bound: censored above the line it is at least, below the line at most, the
-    estimate; censored on both sides it is neither.
+    A text that never arrived is *censored*: give its budget in place of its number of steps, and
+    say on which side. The ratio is then a bound. With `censored_above` the truth is at least as
+    large as it seems, so that the upper end is infinite; with `censored_below` the lower end is 0.
 
     Args:
         above, below: finite numbers ≥ 0. `paired`: entry i of both is the same unit's, or the
@@ -154,9 +163,9 @@ def ratio_interval(
     if not (np.isfinite(log[0]) and error[0] > 1e-9):
         return no_interval(estimate, n, "a finite ratio, not the same in every unit")
     logs, errors = _log_ratio(a, b, picks_a, picks_b, paired)
-    scale = Scale(lambda r: float(np.log(r)) if r > 0 else -np.inf, lambda x: float(np.exp(x)))
     method = f"{'paired ' if paired else ''}log ratio, studentized bootstrap"
-    return studentized(float(log[0]), float(error[0]), logs - log[0], errors, n, method, scale)
+    made = studentized(float(log[0]), float(error[0]), logs - log[0], errors, n, method, LOG)
+    return opened(made, 0.0 if censored_below else None, np.inf if censored_above else None)
 
 
 def statistic_interval(
@@ -167,7 +176,10 @@ def statistic_interval(
     Delete-one jackknife (Efron & Tibshirani 1993, §11) with Student's t of n − 1 degrees, on
     the logit of the statistic's place between its `bounds` (for a correlation that is Fisher's z):
 
-        se² = (n − 1) / n · Σ_i (θ_(i) − mean θ_(·))²
+        se² = n / (n − 2) · (n − 1) / n · Σ_i (θ_(i) − mean θ_(·))²
+
+    The first factor is ours: without it, correlations over pairs and differences of correlations
+    cover 0.92 to 0.93 in simulation. Without its `bounds` a correlation covers 0.9.
 
     Unlike a bootstrap it never draws a unit twice, which would compare a text with itself. It is
     no interval for a median or a maximum. The difference of two independent samples is a statistic
@@ -196,7 +208,7 @@ def statistic_interval(
     if np.ptp(left_out) < 1e-12 or estimate in (bounds or ()):
         return no_interval(estimate, n, "a statistic that varies, away from its bounds")
     moved = np.array([scale.to(value) for value in left_out])
-    error = float(np.sqrt((n - 1) * moved.var()))
+    error = float(np.sqrt(n / (n - 2) * (n - 1) * moved.var()))
     centre = scale.to(estimate)
 
     def ends(alpha: float) -> Bounds:
