@@ -119,6 +119,13 @@ def test_a_decision_is_a_p_below_005(shift, side, delta):
         assert (judge(interval, criterion) != "undecided") == (p < 0.05)
 
 
+def test_the_p_of_a_band_is_that_of_the_boundary_harder_to_exclude():
+    interval, band = mean_interval(NOISE + 0.02), within(-0.1, 0.1, WHY)
+    assert interval.p_value(-0.1) < interval.p_value(0.1) == p_value(interval, band)
+    beyond = mean_interval(NOISE + 0.2)
+    assert p_value(beyond, band) == beyond.p_value(0.1)
+
+
 @pytest.mark.parametrize(
     ("truth", "papers", "ours"),
     [(0.3, "reproduced", "holds"), (0.0, "contradicted", "does not hold")]
