@@ -1,0 +1,74 @@
+"""The benchmark of coverage: a small run of it, and what the committed table says."""
+
+import importlib.util
+
+import pandas as pd
+import pytest
+
+from reproducer.analysis.intervals import MIN_UNITS
+from reproducer.paths import ROOT
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    spec = importlib.util.spec_from_file_location("coverage", ROOT / "benchmarks/coverage.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def table():
+    return pd.read_csv(ROOT / "benchmarks/coverage.csv")
+
+
+def test_no_interval_that_a_gate_lets_through_misses_too_often(benchmark, table):
+    assert table["wrong"].max() <= benchmark.MOST_WRONG == 0.07
+    assert set(table["data"]) == set(benchmark.KINDS)
+    assert (table["seed"] == benchmark.SEED).all()
+
+
+def test_the_table_begins_at_the_gates(table):
+    least = table.groupby("method")["n"].min()
+    assert least["studentized bootstrap"] == MIN_UNITS["mean"]
+    assert least["paired log ratio, studentized bootstrap"] == MIN_UNITS["ratio"]
+    assert least["jackknife"] == MIN_UNITS["statistic"]
+    assert least["Clopper-Pearson"] == least["Gaffke, values in 0 … 1"] == 4
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "normal",
+        "very skewed (exponential)",
+        "share 0.9",
+        "binary 0.9, bounded",
+        "accuracies at the ceiling",
+        "differences with rare failures",
+        "values within clusters",
+        "paired ratio with zeros",
+        "correlation 0.5",
+        "AUC 0.76",
+    ],
+)
+def test_a_small_run_agrees_with_the_table(benchmark, table, kind):
+    """300 samples: 0.07 and three standard errors of a share of 300."""
+    again = benchmark.coverage([kind], units=(8, 16), simulations=300)
+    assert (again["wrong"] <= 0.07 + 3 * (0.05 * 0.95 / 300) ** 0.5).all()
+    merged = again.merge(table, on=["data", "n"], suffixes=("", "_table"))
+    assert len(merged) == len(again) > 0
+    assert merged["median_width"].tolist() == pytest.approx(
+        merged["median_width_table"].tolist(), rel=0.25
+    )
+
+
+def test_the_simulation_sees_an_interval_that_is_too_narrow(benchmark, monkeypatch):
+    """The percentile bootstrap at 8 normal values covers about 0.89: the run must show it."""
+    from reproducer.analysis.estimates import Interval
+    from reproducer.analysis.intervals import bootstrap_interval
+
+    def narrow(draw, n):
+        return Interval(*bootstrap_interval(draw.normal(size=n)), n, "percentile")
+
+    monkeypatch.setitem(benchmark.KINDS, "narrow", benchmark.Kind(0.0, narrow))
+    assert benchmark.coverage(["narrow"], units=(5,), simulations=200)["wrong"].item() > 0.09
