@@ -18,9 +18,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from reproducer.errors import ReproducerError
 from reproducer.experiments import EXPERIMENTS, experiment
+from reproducer.experiments.claims import Verdict, with_holm
 from reproducer.experiments.profiles import ExperimentParams, load_params
 from reproducer.experiments.study import study, wanted
-from reproducer.experiments.verdicts import Verdict
 from reproducer.paths import ROOT, cache_dir, shipped_dir
 from reproducer.results.known import Known
 from reproducer.results.specs import digest
@@ -43,7 +43,7 @@ def ledger(profile: str, known: Known | None = None, fresh: bool = False) -> lis
             verdicts += verdicts_of(load_params(name, profile), known, fresh)
         except ReproducerError as error:
             log.warning("%s: no verdict: %s", name, error)
-    return verdicts
+    return with_holm(verdicts)
 
 
 def verdicts_of(
