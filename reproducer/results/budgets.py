@@ -63,7 +63,13 @@ def under_smaller_budgets(specs: Iterable[Spec], sources: Iterable[Source]) -> d
             continue
         budget = spec.recipe.max_steps
         keys = [(source, source.smaller_budget(name, budget)) for source in sources]
-        results = [r for source, key in keys if key and (r := source.get(key)) is not None]
+        results = [
+            r
+            for source, key in keys
+            # What the source says of the course is an index, which no digest covers.
+            if key and (r := source.get(key)) is not None
+            and course(r) == name and budget_of(r) < budget
+        ]
         if results:
             earlier[spec.key] = max(results, key=lambda result: (budget_of(result), result.key))
     return earlier

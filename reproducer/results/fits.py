@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reproducer.errors import ReproducerError
-from reproducer.results.integrity import DamagedError
 from reproducer.results.sentence_vectors import SentenceVectorsSpec
 from reproducer.results.specs import Result, SolveSpec
 from reproducer.results.warm_starts import warm_m
@@ -156,41 +155,6 @@ class FitSpec(SolveSpec):
         if self.penalty and self.penalty.start_at_teacher:
             start[: len(teacher)] = teacher
         return start
-
-
-class FitMetrics(BaseModel):
-    """The metrics of a solved spec: `accuracy` and `loss_nats` have one number a sequence.
-
-    `solved`: whether the stopping accuracy was reached. `goes_on`: whether a larger budget may
-    continue it. `failed_at`: the step at which the loss stopped being a number, if it did.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    accuracy: list[Annotated[float, Field(ge=0, le=1)]]
-    loss_nats: list[Annotated[float, Field(ge=0)] | None]
-    solved: bool
-    steps: int = Field(ge=1)
-    seconds: float = Field(ge=0)
-    goes_on: bool = False
-    failed_at: int | None = None
-
-
-def check_fit(result: Result, arrays: bool = True) -> None:
-    """Raise `DamagedError` if a solved spec's metrics do not fit its spec and its arrays."""
-    if "recipe" not in result.spec:
-        return
-    try:
-        metrics = FitMetrics(**result.metrics)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise DamagedError(f"its metrics are wrong: {first['loc'][0]}: {first['msg']}") from error
-    if metrics.steps > result.spec["recipe"]["max_steps"]:
-        raise DamagedError(f"it took {metrics.steps} steps, more than its recipe allows")
-    if arrays:
-        correct = result.arrays.get("correct")
-        if correct is None or correct.dtype != bool or correct.mean(1).tolist() != metrics.accuracy:
-            raise DamagedError("its accuracy is not that of its correct tokens")
 
 
 def draw_row(d_model: int, recipe: Recipe, seed: int, *label: str) -> torch.Tensor:

@@ -12,10 +12,12 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
 
+import numpy as np
 import pyarrow
 import pyarrow.parquet
 import safetensors
@@ -24,11 +26,12 @@ import safetensors.numpy
 from reproducer.errors import ReproducerError
 from reproducer.paths import shipped_dir
 from reproducer.results.budgets import budget_of, course
-from reproducer.results.integrity import DamagedError, Row, checked_arrays, checked_facts, row_of
+from reproducer.results.integrity import DamagedError, Row, checked, row_of
 from reproducer.results.specs import Result
 
 log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
+TABLE_NAME = re.compile(r"[\w-]+\.parquet")
 
 
 class Packs:
@@ -36,38 +39,43 @@ class Packs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._rows: dict[str, tuple[Row, Path]] = {}
-        # Each pack's open file, and the names of the arrays of each of its results.
-        self._files: dict[Path, tuple[safetensors.safe_open, dict[str, list[str]]]] = {}
+        # Several packs may hold the same result: each is a place to read it from.
+        self._places: dict[str, list[tuple[Row, Path]]] = {}
+        self._files: dict[Path, _Arrays] = {}
         for table, rows in _tables(folder):
             for row in rows:
-                self._rows.setdefault(row.key, (row, table.with_suffix(".safetensors")))
+                self._places.setdefault(row.key, []).append((row, table))
 
     def __contains__(self, key: str) -> bool:
-        return key in self._rows
+        return key in self._places
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._places)
+
+    def keys(self) -> list[str]:
+        """The keys of all shipped results, in their order."""
+        return sorted(self._places)
 
     def get(self, key: str, arrays: bool = True) -> Result | None:
-        """The shipped result of `key`, or None; without `arrays` only its facts are read."""
-        if key not in self._rows:
-            return None
-        row, tensors = self._rows[key]
-        try:
-            result = checked_facts(row)
-            if arrays:
-                result.arrays.update(checked_arrays(row, self._arrays(key, tensors)))
-            return result
-        except DamagedError as damage:
-            # Told once; from here on it counts as missing.
-            log.warning("shipped result %s of %s is damaged: %s", key[:12], tensors.stem, damage)
-            del self._rows[key]
-            return None
+        """The shipped result of `key`, or None; without `arrays` only its facts are read.
+
+        What is damaged is told once; from there on it counts as missing.
+        """
+        while places := self._places.get(key):
+            row, table = places[0]
+            try:
+                return checked(row, self._arrays_of(table).read(key) if arrays else None)
+            except _DamagedFileError as damage:
+                log.warning("the pack %s is damaged: %s", table, damage)
+                self._forget(lambda place, broken=table: place[1] == broken)
+            except DamagedError as damage:
+                log.warning("shipped result %s of %s is damaged: %s", key[:12], table.stem, damage)
+                self._forget(lambda place, broken=(row, table): place == broken)
+        return None
 
     def digest(self, key: str) -> str | None:
         """The digest of the row of `key`, as it was written."""
-        return self._rows[key][0].sha256 if key in self._rows else None
+        return self._places[key][0][0].sha256 if key in self._places else None
 
     def smaller_budget(self, name: str, budget: int) -> str | None:
         """The key of the fit of course `name` with the largest budget below `budget`."""
@@ -77,32 +85,56 @@ class Packs:
     @cached_property
     def _courses(self) -> dict[str, list[tuple[int, str]]]:
         courses: dict[str, list[tuple[int, str]]] = {}
-        for key in list(self._rows):
+        for key in self.keys():
             fit = self.get(key, arrays=False)
             if fit and (name := course(fit)):
                 courses.setdefault(name, []).append((budget_of(fit), key))
         return courses
 
-    def _arrays(self, key: str, path: Path) -> dict[str, object]:
+    def _forget(self, broken: Callable[[tuple[Row, Path]], bool]) -> None:
+        places = {
+            key: [place for place in places if not broken(place)]
+            for key, places in self._places.items()
+        }
+        self._places = {key: places for key, places in places.items() if places}
+
+    def _arrays_of(self, table: Path) -> _Arrays:
+        if table not in self._files:
+            self._files[table] = _Arrays(table.with_suffix(".safetensors"))
+        return self._files[table]
+
+
+class _DamagedFileError(Exception):
+    """A file of arrays that cannot be read at all."""
+
+
+class _Arrays:
+    """The open file of a pack's arrays, and the names of the arrays of each of its results."""
+
+    def __init__(self, path: Path) -> None:
+        self.names: dict[str, list[str]] = {}
         try:
-            if path not in self._files:
-                self._files[path] = _opened(path)
-            file, names = self._files[path]
-            return {name: file.get_tensor(f"{key}/{name}") for name in names.get(key, ())}
+            # The library calls whatever hinders it a missing file: Python says what it is.
+            path.open("rb").close()
+            self.file = safetensors.safe_open(path, framework="np")
         except FileNotFoundError as error:
-            raise DamagedError(f"{path.name} is not there") from error
+            raise _DamagedFileError(f"{path.name} is not there") from error
         except OSError as error:
-            raise ReproducerError(f"cannot read {path}: {error}") from error
-        except (safetensors.SafetensorError, ValueError, TypeError) as error:
-            raise DamagedError(f"{path.name} cannot be read ({error})") from error
+            raise ReproducerError(f"cannot read {path}: {error.strerror or error}") from error
+        except safetensors.SafetensorError as error:
+            raise _DamagedFileError(f"{path.name} cannot be read ({error})") from error
+        for full in self.file.keys():
+            key, _, name = full.partition("/")
+            self.names.setdefault(key, []).append(name)
 
-
-def _opened(path: Path) -> tuple[safetensors.safe_open, dict[str, list[str]]]:
-    file, names = safetensors.safe_open(path, framework="np"), {}
-    for full in file.keys():
-        key, _, name = full.partition("/")
-        names.setdefault(key, []).append(name)
-    return file, names
+    def read(self, key: str) -> dict[str, np.ndarray]:
+        """The arrays of one result by name; raises `DamagedError`."""
+        try:
+            names = self.names.get(key, ())
+            return {name: self.file.get_tensor(f"{key}/{name}") for name in names}
+        # The library raises whatever its parts do: its own error, ValueError, TypeError …
+        except Exception as error:
+            raise DamagedError(f"its arrays cannot be read ({error})") from error
 
 
 def _tables(folder: Path) -> Iterator[tuple[Path, list[Row]]]:
@@ -120,9 +152,13 @@ def _tables(folder: Path) -> Iterator[tuple[Path, list[Row]]]:
         if hashlib.sha256(content).hexdigest() != digests.get(name):
             log.warning("the pack %s is damaged: it is not the one of the manifest", table)
             continue
-        columns = pyarrow.parquet.read_table(pyarrow.BufferReader(content)).to_pydict()
-        fields = (columns[name] for name in Row._fields)
-        yield table, [Row(*row) for row in zip(*fields, strict=True)]
+        try:
+            columns = pyarrow.parquet.read_table(pyarrow.BufferReader(content)).to_pydict()
+            rows = [Row(*row) for row in zip(*map(columns.get, Row._fields), strict=True)]
+        except (pyarrow.ArrowException, OSError, TypeError, ValueError) as error:
+            log.warning("the pack %s is damaged: %s", table, error)
+            continue
+        yield table, [row for row in rows if isinstance(row.key, str)]
 
 
 def _manifest(folder: Path) -> dict[str, str]:
@@ -134,9 +170,9 @@ def _manifest(folder: Path) -> dict[str, str]:
         return {}
     except OSError as error:
         raise ReproducerError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError:
+    except (ValueError, RecursionError):
         digests = None
-    if not isinstance(digests, dict):
+    if not isinstance(digests, dict) or not all(map(TABLE_NAME.fullmatch, digests)):
         log.warning("the manifest %s is damaged: none of its packs can be trusted", path)
         return {}
     return digests
@@ -149,25 +185,37 @@ def packs(folder: Path | None = None) -> Packs:
 
 
 def pack(results: list[Result], name: str, folder: Path | None = None) -> Path:
-    """Write results as the pack `name`, replacing it; returns the parquet file's path."""
+    """Write results as the pack `name`, replacing it; returns the parquet file's path.
+
+    Raises:
+        ReproducerError: no results, or a folder that cannot be written.
+    """
     if not results:
         raise ReproducerError(f"expected results to pack as {name!r}, got none")
     folder = folder or shipped_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    results = sorted(results, key=lambda result: result.key)
+    try:
+        return _write(sorted(results, key=lambda result: result.key), folder / f"{name}.parquet")
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ReproducerError(f"cannot write the pack {name!r} to {folder}: {error}") from error
+    finally:
+        packs.cache_clear()
+
+
+def _write(results: list[Result], table: Path) -> Path:
+    table.parent.mkdir(parents=True, exist_ok=True)
     rows = [row_of(result)._asdict() for result in results]
     arrays = {f"{r.key}/{name}": array for r in results for name, array in r.arrays.items()}
-    table, tensors = folder / f"{name}.parquet", folder / f"{name}.safetensors"
+    tensors, manifest = table.with_suffix(".safetensors"), table.with_name(MANIFEST)
     safetensors.numpy.save_file(arrays, f"{tensors}.tmp")
     columns = pyarrow.Table.from_pylist(rows)
-    pyarrow.parquet.write_table(columns, f"{table}.tmp", compression="zstd")
+    # Without statistics: nothing is searched by ranges of values.
+    lean = {"compression": "zstd", "write_statistics": False, "store_schema": False}
+    pyarrow.parquet.write_table(columns, f"{table}.tmp", **lean)
     digest = hashlib.sha256(Path(f"{table}.tmp").read_bytes()).hexdigest()
-    manifest = folder / MANIFEST
-    digests = _manifest(folder) | {table.name: digest}
+    digests = _manifest(table.parent) | {table.name: digest}
     Path(f"{manifest}.tmp").write_text(json.dumps(digests, indent=1, sort_keys=True) + "\n")
     # Arrays first: a table must never name arrays that are not there. Between these lines a reader
     # sees a pack that does not agree with the manifest, and leaves it out.
     for path in (tensors, table, manifest):
         os.replace(f"{path}.tmp", path)
-    packs.cache_clear()
     return table

@@ -22,6 +22,7 @@ from reproducer.results.provenance import provenance, software
 from reproducer.results.specs import Result, SolveSpec, Spec, with_needs
 from reproducer.solver.solve import Solution, solve
 
+ATTEMPTS = 3
 _loaded: dict[str, LanguageModel] = {}
 
 
@@ -43,13 +44,29 @@ def compute(
     budget goes on from there (`reproducer.results.budgets`).
     """
     known = known or Known()
-    for level in _levels(specs):
-        missing = [spec for spec in level if spec not in known]
-        for result in _computed(_settled(missing, known), known, progress):
-            known.store.put(result)
-    results = [known.get(spec) for spec in specs]
-    if None in results:
-        raise ReproducerError("a result vanished from the store while it was in use; run again")
+    # A damaged result is noticed when it is read; from then on it is missing, and computed again.
+    for _ in range(ATTEMPTS):
+        try:
+            for level in _levels(specs):
+                missing = [spec for spec in level if spec not in known]
+                for result in _computed(_settled(missing, known), known, progress):
+                    known.store.put(result)
+            return _all(specs, known)
+        except _MissingError:
+            continue
+    raise ReproducerError(
+        f"{known.store.path}: expected the results that were just written, got damaged ones"
+    )
+
+
+class _MissingError(Exception):
+    """A result that was known cannot be read."""
+
+
+def _all(specs: Sequence[Spec], known: Known) -> list[Result]:
+    results = known.all(specs)
+    if len(results) < len(specs):
+        raise _MissingError
     return results
 
 
@@ -94,7 +111,7 @@ def _computed(specs: list[Spec], known: Known, progress: bool) -> Iterator[Resul
 
 def _measured(spec: Spec, known: Known) -> Result:
     lm = _model_of(spec) if spec.LOADS_MODEL else None
-    outcome = spec.run(lm, known.all(spec.needs))
+    outcome = spec.run(lm, _all(spec.needs, known))
     facts = provenance(lm) if lm else {"weights": spec.weights, "dtype": spec.dtype, **software()}
     arrays = {name: as_numpy(array) for name, array in outcome.arrays.items()}
     metrics = finite_or_none(outcome.metrics)
@@ -117,7 +134,8 @@ def _solved(
     first = specs[0]
     lm = _model_of(first)
     problems = [
-        continued(spec.problem(lm, known.all(spec.needs)), earlier.get(spec.key)) for spec in specs
+        continued(spec.problem(lm, _all(spec.needs, known)), earlier.get(spec.key))
+        for spec in specs
     ]
     facts = provenance(lm)
     label = f"fitting {len(specs)} on {first.model}"

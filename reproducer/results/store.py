@@ -9,7 +9,6 @@ told in one line, and computed again. Nothing is pickled.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -19,13 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import safetensors
+import numpy as np
 import safetensors.numpy
 
 from reproducer.errors import ReproducerError
 from reproducer.paths import store_dir
 from reproducer.results.budgets import budget_of, course
-from reproducer.results.integrity import DamagedError, Row, checked_arrays, checked_facts, row_of
+from reproducer.results.integrity import DamagedError, Row, checked, row_of
 from reproducer.results.specs import Result
 
 log = logging.getLogger(__name__)
@@ -42,6 +41,27 @@ CREATE TABLE IF NOT EXISTS damaged (noted TEXT DEFAULT CURRENT_TIMESTAMP, reason
     spec TEXT, metrics TEXT, provenance TEXT, arrays_sha256 TEXT, sha256 TEXT, arrays BLOB);
 """
 FIELDS = ", ".join(Row._fields)
+# The second where a message of the first quotes damaged text.
+FAULTS = (sqlite3.Error, UnicodeDecodeError)
+# What SQLite reports of the machine rather than of the file.
+ENVIRONMENT = {
+    sqlite3.SQLITE_AUTH,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOLFS,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
+
+
+class DamagedStoreError(ReproducerError):
+    """A store whose file SQLite cannot make sense of."""
 
 
 class Store:
@@ -66,12 +86,10 @@ class Store:
     def keys(self) -> Iterator[str]:
         """The keys of all results, in their order."""
         with self._errors():
-            rows = self._reading()
-            yield from (
-                (key for (key,) in rows.execute("SELECT key FROM results ORDER BY key"))
-                if rows
-                else ()
-            )
+            connection = self._reading()
+            if connection:
+                keys = connection.execute("SELECT key FROM results ORDER BY key")
+                yield from (key for (key,) in keys if isinstance(key, str) and key.isascii())
 
     def get(self, key: str, arrays: bool = True) -> Result | None:
         """The result of `key`, or None; without `arrays` only its facts are read.
@@ -79,19 +97,16 @@ class Store:
         A damaged result is reported and set aside.
         """
         columns = f"{FIELDS}, arrays" if arrays else FIELDS
-        found = self._one(f"SELECT {columns} FROM results WHERE key = ?", key)
-        if found is None:
+        fields = self._one(f"SELECT {columns} FROM results WHERE key = ?", key)
+        if fields is None:
             return None
-        row = Row(*found[: len(Row._fields)])
+        row = Row(*fields[: len(Row._fields)])
         try:
-            result = checked_facts(row)
-            if result.key != key:
+            if row.key != key:
                 raise DamagedError("it lies under another key")
-            if arrays:
-                result.arrays.update(checked_arrays(row, _unpacked(found[-1])))
-            return result
+            return checked(row, _unpacked(fields[-1]) if arrays else None)
         except DamagedError as damage:
-            self._set_aside(key, str(damage))
+            self._set_aside(key, row, str(damage))
             return None
 
     def digest(self, key: str) -> str | None:
@@ -136,26 +151,30 @@ class Store:
     def _open(self) -> sqlite3.Connection:
         if os.access(self.path, os.W_OK) and os.access(self.folder, os.W_OK):
             connection = sqlite3.connect(self.path, timeout=WAIT_SECONDS)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            return connection
-        # A log beside the file needs a folder that can be written: here the file is read alone.
-        place = f"{self.path.resolve().as_uri()}?mode=ro&immutable=1"
-        return sqlite3.connect(place, uri=True, timeout=WAIT_SECONDS)
+            prepare = f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; {SCHEMA}"
+        else:
+            # A log beside the file needs a folder that can be written, unless it is there already.
+            immutable = "" if Path(f"{self.path}-wal").exists() else "&immutable=1"
+            place = f"{self.path.resolve().as_uri()}?mode=ro{immutable}"
+            connection, prepare = sqlite3.connect(place, uri=True, timeout=WAIT_SECONDS), ""
+        try:
+            # Damaged text must arrive as it is, so that the digest tells.
+            connection.text_factory = lambda raw: raw.decode(errors="surrogateescape")
+            connection.executescript(prepare)
+        except FAULTS:
+            connection.close()
+            raise
+        return connection
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
+        self._require_room()
         if self._connection is None:
-            self._require_room()
-            self._connection = self._open() if self.path.exists() else self._create()
+            # Made by Python, so that the umask decides who may read it.
+            self.path.touch()
+            self._connection = self._open()
         with self._connection as transaction:
             yield transaction
-
-    def _create(self) -> sqlite3.Connection:
-        self.path.touch()
-        connection = self._open()
-        connection.executescript(SCHEMA)
-        return connection
 
     def _require_room(self) -> None:
         try:
@@ -169,29 +188,38 @@ class Store:
                 f"got {free >> 20} MiB"
             )
 
-    def _set_aside(self, key: str, reason: str) -> None:
+    def _set_aside(self, key: str, row: Row, reason: str) -> None:
         log.warning("result %s in %s is damaged: %s; it is set aside", key[:12], self.path, reason)
         columns = f"{FIELDS}, arrays"
+        # Another process may have replaced the row since it was read. Its digest may be no text.
+        same = "FROM results WHERE key = ? AND CAST(sha256 AS BLOB) IS CAST(? AS BLOB)"
+        sha256 = row.sha256
+        if isinstance(sha256, str):
+            sha256 = sha256.encode(errors="surrogateescape")
         try:
-            with self._writing() as connection:
+            with self._connection as connection:
                 connection.execute(
-                    f"INSERT INTO damaged (reason, {columns}) SELECT ?, {columns} FROM results "
-                    "WHERE key = ?",
-                    (reason, key),
+                    f"INSERT INTO damaged (reason, {columns}) SELECT ?, {columns} {same}",
+                    (reason.encode(errors="replace").decode(), key, sha256),
                 )
-                connection.execute("DELETE FROM results WHERE key = ?", (key,))
-        except sqlite3.OperationalError:
-            pass  # a store that can only be read: the result counts as missing all the same
+                connection.execute(f"DELETE {same}", (key, sha256))
+        except FAULTS as error:
+            # A store that can only be read, for one: the result counts as missing all the same.
+            log.debug("not set aside: %s", error)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
-            raise self._unusable(str(error)) from error
-        except sqlite3.DatabaseError as error:
+        except FAULTS as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+            if code & 0xFF in ENVIRONMENT:
+                raise self._unusable(str(error)) from error
             self.close()
-            raise self._moved_aside(str(error)) from error
+            raise DamagedStoreError(
+                f"the result store {self.path} is damaged ({error}): move it away to begin a new "
+                "one; `reproduce merge` takes what can still be read of it"
+            ) from error
         except OSError as error:
             raise self._unusable(error.strerror) from error
 
@@ -199,53 +227,13 @@ class Store:
         """What the machine refused: the results themselves are in order."""
         return ReproducerError(
             f"cannot use the result store {self.path}: {reason}; set REPRODUCER_STORE to a folder "
-            "that can be written"
-        )
-
-    def _moved_aside(self, reason: str) -> ReproducerError:
-        return ReproducerError(
-            f"the result store {self.path} is damaged ({reason}): move it away to begin a new one; "
-            "`reproduce merge` takes what can still be read of it"
+            "that can be used"
         )
 
 
-def _unpacked(blob: bytes | None) -> dict[str, Any]:
+def _unpacked(blob: bytes | None) -> dict[str, np.ndarray]:
     try:
         return safetensors.numpy.load(blob) if blob else {}
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+    # The library raises whatever its parts do: its own error, ValueError, KeyError, TypeError …
+    except Exception as error:
         raise DamagedError(f"its arrays cannot be read ({error})") from error
-
-
-def merge(sources: list[Path], store: Store) -> dict[str, int]:
-    """Copy what the stores in the folders `sources` hold into `store`.
-
-    Returns:
-        How many results were `copied`, `known` already with equal content, and `different`: known
-        with other content, which is kept and reported.
-    """
-    counts = {"copied": 0, "known": 0, "different": 0}
-    for folder in sources:
-        if not (Path(folder) / FILE).exists():
-            raise ReproducerError(f"expected a result store in {folder}: it holds no {FILE}")
-        source = Store(Path(folder))
-        for key in list(source.keys()):
-            result = source.get(key)
-            if result is None:
-                continue
-            ours = store.get(key)
-            if ours is None:
-                store.put(result)
-                counts["copied"] += 1
-            elif _content(ours) == _content(result):
-                counts["known"] += 1
-            else:
-                log.warning("result %s differs between %s and %s", key[:12], store.folder, folder)
-                counts["different"] += 1
-    return counts
-
-
-def _content(result: Result) -> tuple[str, str]:
-    """What two machines should agree on: not how long it took, nor where."""
-    row = row_of(result)
-    timeless = {k: v for k, v in result.metrics.items() if k != "seconds"}
-    return row.arrays_sha256, json.dumps(timeless, sort_keys=True)

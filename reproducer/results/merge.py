@@ -1,0 +1,66 @@
+"""Uniting the stores of several machines, each of which wrote its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from reproducer.errors import ReproducerError
+from reproducer.results.integrity import row_of
+from reproducer.results.specs import Result
+from reproducer.results.store import FILE, DamagedStoreError, Store
+
+log = logging.getLogger(__name__)
+
+
+def merge(sources: Sequence[Path], store: Store) -> dict[str, int]:
+    """Copy what the stores in the folders `sources` hold into `store`.
+
+    What is damaged in a source costs one line; the rest of it is copied.
+
+    Returns:
+        How many results were `copied`, `known` already with equal content, and `different`: known
+        with other content, which is kept and reported.
+    """
+    for folder in sources:
+        if not (Path(folder) / FILE).exists():
+            raise ReproducerError(f"expected a result store in {folder}: it holds no {FILE}")
+    counts = {"copied": 0, "known": 0, "different": 0}
+    for folder in sources:
+        for result in _readable(Store(Path(folder))):
+            ours = store.get(result.key)
+            if ours is None:
+                store.put(result)
+                counts["copied"] += 1
+            elif _content(ours) == _content(result):
+                counts["known"] += 1
+            else:
+                log.warning("result %s of %s differs from ours", result.key[:12], folder)
+                counts["different"] += 1
+    return counts
+
+
+def _readable(source: Store) -> Iterator[Result]:
+    keys: list[str] = []
+    try:
+        for key in source.keys():
+            keys.append(key)
+    except DamagedStoreError as error:
+        log.warning("after %d results: %s", len(keys), error)
+    for key in keys:
+        try:
+            result = source.get(key)
+        except DamagedStoreError:
+            log.warning("result %s in %s cannot be read", key[:12], source.path)
+            continue
+        if result is not None:
+            yield result
+
+
+def _content(result: Result) -> tuple[str, str]:
+    """What two machines should agree on: not how long it took, nor where."""
+    row = row_of(result)
+    timeless = {k: v for k, v in result.metrics.items() if k != "seconds"}
+    return row.arrays_sha256, json.dumps(timeless, sort_keys=True)
