@@ -17,7 +17,7 @@ class Known:
     """
 
     def __init__(self, store: Store | None = None, shipped: Packs | None = None) -> None:
-        self.store = store or Store()
+        self.store = Store() if store is None else store
         self.shipped = packs() if shipped is None else shipped
 
     def __contains__(self, spec: Spec) -> bool:
