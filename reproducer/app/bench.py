@@ -21,8 +21,8 @@ from reproducer.errors import ReproducerError
 from reproducer.models.language_model import LanguageModel
 from reproducer.models.peak import PeakMemory, matmul_flops_per_input, matmul_peak_flops
 from reproducer.paths import ROOT
+from reproducer.results.fits import FitSpec
 from reproducer.results.provenance import device_name
-from reproducer.results.specs import FitSpec
 from reproducer.solver.arrangements import arrangement
 from reproducer.solver.memory import batch_inputs, batch_problems
 from reproducer.solver.recipes import CHECK_EVERY, recipe
@@ -79,7 +79,7 @@ def _row(lm: LanguageModel, n_tokens: int, repeats: int, peak: float) -> dict[st
     speeds = [(_speed(run_obvious, lm), _speed(run_solver, lm)) for _ in range(repeats)]
     ratios = [ours / theirs for theirs, ours in speeds]
     solver_speed = statistics.median(ours for _, ours in speeds)
-    flops = matmul_flops_per_input(lm) * first.index.shape[1] * solver_speed
+    flops = matmul_flops_per_input(lm.hf) * first.index.shape[1] * solver_speed
     return {
         "n_tokens": n_tokens,
         "n_texts": len(specs),
@@ -133,3 +133,30 @@ def _obvious_module() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def lengths_of(tokens: str) -> tuple[int, ...]:
+    """Lengths from comma-separated text."""
+    try:
+        return tuple(int(part) for part in tokens.split(","))
+    except ValueError as error:
+        raise ReproducerError(f"expected lengths such as 8,16, got {tokens!r}") from error
+
+
+def table_rows(timed: dict[str, Any]) -> list[list[str]]:
+    """What `bench` returned, as the rows of a table for the terminal."""
+    return [_cells(row) for row in timed["rows"]]
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    memory = [row[f"{who}_peak_bytes"] for who in ("obvious", "solver")]
+    sizes = ["not measured" if b is None else f"{b / 2**20:.0f} MiB" for b in memory]
+    return [
+        str(row["n_tokens"]),
+        str(row["n_texts"]),
+        f"{row['obvious_text_steps_per_s']:.2f}",
+        f"{row['solver_text_steps_per_s']:.1f}",
+        f"{row['ratio']:.2f}× ({row['ratio_low']:.2f} … {row['ratio_high']:.2f})",
+        f"{row['peak_share']:.0%}",
+        " / ".join(sizes),
+    ]

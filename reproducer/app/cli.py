@@ -8,16 +8,20 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
 from rich.console import Console
 from rich.table import Table
 
-from reproducer.errors import ReproducerError
+from reproducer.errors import ReproducerError, require_name
 from reproducer.experiments.profiles import SHIPPED
+
+if TYPE_CHECKING:
+    from reproducer.experiments.profiles import ExperimentParams
 
 app = typer.Typer(
     help="Fit proto-tokens, run the experiments of two papers, build the book.",
@@ -41,16 +45,15 @@ def run(
     ] = None,
 ) -> None:
     """Compute the results of experiments (all, if none is named) into the store."""
-    from reproducer.experiments import EXPERIMENTS, experiment
-    from reproducer.experiments.profiles import load_params
+    from reproducer.experiments.study import study, wanted
+    from reproducer.results.known import Known
 
-    overrides = _overrides(param or [])
-    names = experiments or list(EXPERIMENTS)
-    # All names and parameters are checked before the first fit.
-    chosen = {name: load_params(name, profile, **overrides) for name in names}
+    chosen, known = _params(experiments, profile, **_overrides(param or [])), Known()
+    # Everything is planned before the first fit, since plans fail on unknown models and texts.
+    for params in chosen.values():
+        wanted(params, known)
     for name, params in chosen.items():
-        frame = experiment(name).collect(params)
-        console.print(f"{name}: {len(frame)} rows")
+        console.print(f"{name}: {len(study(params))} rows")
 
 
 @app.command()
@@ -63,23 +66,31 @@ def book(experiments: Names = None, profile: Profile = SHIPPED) -> None:
 
 @app.command()
 def status(profile: Profile = SHIPPED, as_json: AsJson = False) -> None:
-    """Show how many specs of each experiment the store holds and how many are missing."""
+    """Show how many specs of each experiment are known and how many are missing.
+
+    Of an experiment that is marked open, more will follow from what is missing.
+    """
     from reproducer.app.status import experiment_status
 
     rows = experiment_status(profile)
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
+    header = ["experiment", "profile", "specs", "stored", "missing", ""]
     _print_table(
-        ["experiment", "profile", "specs", "stored", "missing"],
-        [[r["experiment"], r["profile"], r["specs"], r["stored"], len(r["missing"])] for r in rows],
+        header,
+        [
+            [r["experiment"], r["profile"], r["specs"], r["stored"], len(r["missing"])]
+            + ["open" if r["open"] else ""]
+            for r in rows
+        ],
     )
 
 
 @app.command()
 def claims(profile: Profile = SHIPPED, as_json: AsJson = False) -> None:
     """Print the ledger of claims that the stored results allow."""
-    from reproducer.experiments.verdicts import ledger
+    from reproducer.experiments.ledger import ledger
 
     verdicts = ledger(profile)
     if as_json:
@@ -97,24 +108,67 @@ def claims(profile: Profile = SHIPPED, as_json: AsJson = False) -> None:
 
 @app.command()
 def pack(experiments: Names = None, profile: Profile = SHIPPED) -> None:
-    """Pack the stored results of experiments into data/results/, to be shipped."""
-    from reproducer.experiments import EXPERIMENTS, experiment
-    from reproducer.experiments.profiles import load_params
+    """Pack the known results of experiments, and their ledger, into data/results/."""
+    from reproducer.experiments.ledger import ship
+    from reproducer.experiments.study import wanted
+    from reproducer.results.known import Known
     from reproducer.results.packs import pack as write_pack
-    from reproducer.results.run import stored
+    from reproducer.results.specs import with_needs
 
-    for name in experiments or EXPERIMENTS:
-        found = stored(experiment(name).specs(load_params(name, profile)))
-        if found or experiments:
+    for name, params in _params(experiments, profile).items():
+        known = Known()
+        specs = [known.settled(spec) for spec in wanted(params, known)]
+        results = known.all(with_needs(specs))
+        if results or experiments:
             # Packs of other profiles stand beside those of the shipped one.
             label = name if profile == SHIPPED else f"{name}-{profile}"
-            console.print(f"{name}: {len(found)} results in {write_pack(found, label)}")
+            console.print(f"{name}: {len(results)} results in {write_pack(results, label)}")
+    console.print(f"ledger: {ship(profile)}")
+
+
+@app.command()
+def merge(
+    stores: Annotated[list[Path], typer.Argument(metavar="STORE...", help="Folders of stores.")],
+) -> None:
+    """Copy the results of other stores into the one in use."""
+    from reproducer.results.merge import merge as unite
+    from reproducer.results.store import Store
+
+    counts = unite(stores, Store())
+    console.print(", ".join(f"{number} {what}" for what, number in counts.items()))
+
+
+@app.command()
+def verify(
+    sample: Annotated[int | None, typer.Option(help="Check this many, drawn at random.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compute the accuracies of shipped fits again, with the library's model in float32.
+
+    Ends with status 1 if a token differs by more than rounding can explain.
+    """
+    from reproducer.app.verify import verify as checks
+
+    rows = [asdict(check) for check in checks(sample)]
+    differing = [row for row in rows if row["differ"]]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+    else:
+        if differing:
+            _print_table(list(differing[0]), [list(row.values()) for row in differing])
+        totals = {name: sum(row[name] for row in rows) for name in ("n_tokens", "ties", "differ")}
+        console.print(
+            f"{len(rows)} fits, {totals['n_tokens']} tokens: {totals['differ']} differ, "
+            f"{totals['ties']} ties"
+        )
+    if differing:
+        raise typer.Exit(1)
 
 
 @app.command("warm-start")
 def warm_start(model: Annotated[str, typer.Argument(help="Which frozen model.")]) -> None:
     """Fit the warm start of `m` that the recipe `fast` needs on a model."""
-    from reproducer.results.warm_starts import make_warm_start
+    from reproducer.app.warm_start import make_warm_start
 
     console.print(f"wrote {make_warm_start(model)}", soft_wrap=True)
 
@@ -160,39 +214,19 @@ def bench(
 ) -> None:
     """Time the solver against the obvious loop, alternately in one run."""
     from reproducer.app.bench import bench as run_bench
+    from reproducer.app.bench import lengths_of, table_rows
     from reproducer.models.language_model import load_lm
 
-    found = run_bench(load_lm(model), _lengths(tokens), repeats)
+    timed = run_bench(load_lm(model), lengths_of(tokens), repeats)
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        typer.echo(json.dumps(timed, indent=1))
         return
     console.print(
-        f"{found['model']}, {found['dtype']} on {found['device']}; measured peak "
-        f"{found['peak_flops'] / 1e12:.2f} TFLOP/s"
+        f"{timed['model']}, {timed['dtype']} on {timed['device']}; measured peak "
+        f"{timed['peak_flops'] / 1e12:.2f} TFLOP/s"
     )
     header = ["N", "texts", "obvious /s", "solver /s", "ratio (range)", "of peak", "memory of both"]
-    _print_table(header, [_bench_row(row) for row in found["rows"]])
-
-
-def _lengths(tokens: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in tokens.split(","))
-    except ValueError as error:
-        raise ReproducerError(f"expected lengths such as 8,16, got {tokens!r}") from error
-
-
-def _bench_row(row: dict[str, Any]) -> list[str]:
-    memory = [row[f"{who}_peak_bytes"] for who in ("obvious", "solver")]
-    shown = ["not measured" if b is None else f"{b / 2**20:.0f} MiB" for b in memory]
-    return [
-        str(row["n_tokens"]),
-        str(row["n_texts"]),
-        f"{row['obvious_text_steps_per_s']:.2f}",
-        f"{row['solver_text_steps_per_s']:.1f}",
-        f"{row['ratio']:.2f}× ({row['ratio_low']:.2f} … {row['ratio_high']:.2f})",
-        f"{row['peak_share']:.0%}",
-        " / ".join(shown),
-    ]
+    _print_table(header, table_rows(timed))
 
 
 def _read(file: str) -> str:
@@ -202,14 +236,34 @@ def _read(file: str) -> str:
         raise ReproducerError(f"cannot read {file!r}: {error}") from error
 
 
+def _params(
+    experiments: list[str] | None, profile: str, **overrides: Any
+) -> dict[str, ExperimentParams]:
+    """The parameters of experiments (all, if none is named) by name; raises on unknown names."""
+    from reproducer.experiments import EXPERIMENTS
+    from reproducer.experiments.profiles import load_params
+
+    names = experiments or EXPERIMENTS
+    for name in names:
+        require_name("experiment", name, EXPERIMENTS)
+    return {name: load_params(name, profile, **overrides) for name in names}
+
+
 def _overrides(pairs: list[str]) -> dict[str, Any]:
-    found = {}
+    overrides = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
             raise ReproducerError(f"expected NAME=VALUE after -p, got {pair!r}")
-        found[name] = yaml.safe_load(value)
-    return found
+        overrides[name] = _value(value)
+    return overrides
+
+
+def _value(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ReproducerError(f"expected YAML after =, got {text!r}") from error
 
 
 def _number(value: float | None) -> str:

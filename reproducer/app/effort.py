@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pandas as pd
 
-from reproducer.models.peak import matmul_flops_per_input
+from reproducer.experiments import EXPERIMENTS
+from reproducer.experiments.profiles import load_params
+from reproducer.experiments.study import wanted
+from reproducer.models.card import model_card
+from reproducer.results.known import Known
 from reproducer.results.provenance import joined_devices
-from reproducer.results.run import cached_lm, stored
-from reproducer.results.store import Result
+from reproducer.results.specs import Result
 from reproducer.solver.arrangements import arrangement
 
 
@@ -18,14 +23,12 @@ def effort(profile: str) -> pd.DataFrame:
     minutes (wall time over all fits; a fit that several experiments use counts for each), GFLOP/s
     (matrix products of all fits over that time), device.
     """
-    # Imported late: experiments import what a page may import beside this.
-    from reproducer.experiments import EXPERIMENTS, experiment
-    from reproducer.experiments.profiles import load_params
-
+    known = Known()
     rows = {}
     for name in EXPERIMENTS:
-        results = stored(experiment(name).specs(load_params(name, profile)))
-        if fits := [r for r in results if r.spec["kind"] == "fit"]:
+        specs = wanted(load_params(name, profile), known)
+        fits = known.all([spec for spec in specs if spec.kind == "fit"], arrays=False)
+        if fits:
             rows[name] = _effort(fits)
     return pd.DataFrame(rows).T.rename_axis("experiment").reset_index()
 
@@ -49,5 +52,14 @@ def _n_sequences(fit: Result) -> int:
 
 def _flop(fit: Result) -> float:
     n_inputs = arrangement(fit.spec["arrangement"]).n_inputs(len(fit.spec["texts"][0]["tokens"]))
-    per_step = matmul_flops_per_input(cached_lm(fit.spec["model"])) * n_inputs * _n_sequences(fit)
+    per_step = _flops_per_input(fit.spec["model"]) * n_inputs * _n_sequences(fit)
     return per_step * fit.metrics["steps"]
+
+
+@cache
+def _flops_per_input(model: str) -> float:
+    # Imported late: PyTorch takes seconds.
+    from reproducer.models.checkpoints import weightless_model
+    from reproducer.models.peak import matmul_flops_per_input
+
+    return matmul_flops_per_input(weightless_model(model_card(model)))

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from rich.text import Text as RichText
-from torch import Tensor
 
 from reproducer.errors import ReproducerError
+from reproducer.models.card import model_card
 from reproducer.models.language_model import LanguageModel
-from reproducer.results.run import cached_lm, results
-from reproducer.results.specs import FitSpec, require_positions
-from reproducer.results.store import Result
+from reproducer.results.fits import FitSpec
+from reproducer.results.known import Known
+from reproducer.results.run import cached_lm, computing
+from reproducer.results.specs import Result, Spec
 from reproducer.results.warm_starts import has_warm_start
-from reproducer.solver.arrangements import arrangement as find_arrangement
+from reproducer.solver.arrangements import arrangement as arrangement_called
 from reproducer.solver.recipes import RECIPES, recipe
-from reproducer.texts.sources import Text, tokenize
+from reproducer.texts.sources import Text
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,13 @@ def fit_text(
         if value < 1:
             raise ReproducerError(f"expected {name} of at least 1, got {value}")
     chosen = recipe(recipe_name or default_recipe(model), max_steps=max_steps)
-    if arrangement:
-        find_arrangement(arrangement)
-    lm = cached_lm(model)
-    pattern = find_arrangement(arrangement or lm.card.arrangement)
-    require_positions(lm, pattern.n_inputs(n_tokens))
-    tokens = tokenize(lm, text)
+    card = model_card(model)
+    pattern = arrangement_called(arrangement or card.arrangement)
+    n_inputs, tokens = pattern.n_inputs(n_tokens), card.tokenizer.encode(text)
+    if n_inputs > card.max_positions:
+        raise ReproducerError(
+            f"model {model!r}: expected at most its {card.max_positions} positions, got {n_inputs}"
+        )
     if len(tokens) < n_tokens:
         raise ReproducerError(f"expected a text of {n_tokens} or more tokens, got {len(tokens)}")
     wanted = Text(source="own", id="own", tokens=tokens[:n_tokens])
@@ -83,9 +86,9 @@ def fit_text(
         FitSpec(model=model, arrangement=pattern.name, texts=(wanted,), seed=s, recipe=chosen)
         for s in range(n_seeds)
     ]
-    best = _best(results(specs, progress=progress))
-    came = reconstruct(lm, best)
-    decode = lm.tokenizer.decode
+    best = _best(_results(specs, progress))
+    came = reconstruct(cached_lm(model), best)
+    decode = card.tokenizer.decode
     return FittedText(
         result=best,
         wanted=[decode([t]) for t in wanted.tokens],
@@ -99,22 +102,33 @@ def default_recipe(model: str) -> str:
     return "fast" if has_warm_start(RECIPES["fast"].warm_m, model) else "paper"
 
 
-def _best(found: Iterable[Result]) -> Result:
-    """The best of the results; one that is solved ends the search."""
+def _results(specs: Sequence[Spec], progress: bool) -> Iterator[Result]:
+    """The known results of `specs`, then the others as they are finished."""
+    known = Known()
+    yield from known.all(specs)
+    yield from computing(specs, known, progress)
+
+
+def _best(results: Iterable[Result]) -> Result:
+    """The most accurate of the results; one that is solved ends the search."""
     seen = []
-    for result in found:
+    for result in results:
         seen.append(result)
         if result.metrics["solved"]:
             break
-    return max(seen, key=lambda r: (r.metrics["accuracy"][0], -r.metrics["loss_nats"][0]))
+    return max(seen, key=_rank)
+
+
+def _rank(result: Result) -> tuple[float, float]:
+    loss = result.metrics["loss_nats"][0]
+    return result.metrics["accuracy"][0], -math.inf if loss is None else -loss
 
 
 @torch.no_grad()
 def reconstruct(lm: LanguageModel, result: Result) -> list[int]:
     """The tokens that the stored proto-tokens of a single-text fit give, in one pass, float32."""
-    spec = FitSpec(**result.spec)
-    problem = spec.problem(lm)
-    rows: Tensor = result.arrays["rows"].to(lm.device)
+    problem = FitSpec(**result.spec).problem(lm)
+    rows = torch.from_numpy(result.arrays["rows"]).to(lm.device)
     logits = lm.logits(rows[problem.index.to(lm.device)])
     return logits[0, problem.offset :].argmax(-1).tolist()
 

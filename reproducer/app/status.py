@@ -1,29 +1,62 @@
-"""Which specs of which experiment the store holds."""
+"""Which specs of which experiment are known."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from reproducer.experiments import EXPERIMENTS, experiment
+from reproducer.errors import ReproducerError
+from reproducer.experiments import EXPERIMENTS
 from reproducer.experiments.profiles import load_params
-from reproducer.results.packs import shipped
-from reproducer.results.store import Store
+from reproducer.experiments.study import wanted
+from reproducer.results.known import Known
+from reproducer.results.specs import Result, Spec
+
+log = logging.getLogger(__name__)
 
 
-def experiment_status(profile: str, store: Store | None = None) -> list[dict[str, Any]]:
-    """For each experiment: `experiment`, `profile`, `specs`, `stored`, `missing` (keys)."""
-    store = store or Store()
+class _Asked(Known):
+    """Known results that note whether one was asked for and not there."""
+
+    unanswered = False
+
+    def get(self, spec: Spec, arrays: bool = True) -> Result | None:
+        result = super().get(spec, arrays)
+        self.unanswered |= result is None
+        return result
+
+    def __contains__(self, spec: Spec) -> bool:
+        there = super().__contains__(spec)
+        self.unanswered |= not there
+        return there
+
+
+def experiment_status(profile: str) -> list[dict[str, Any]]:
+    """For each experiment: `experiment`, `profile`, `specs`, `stored`, `missing` (keys), `open`.
+
+    `open` says that more specs will follow: which ones depends on results that are missing. An
+    experiment that cannot be planned here, for want of a hub's model, costs one line.
+    """
+    known = _Asked()
     rows = []
     for name in EXPERIMENTS:
-        keys = {spec.key for spec in experiment(name).specs(load_params(name, profile))}
-        missing = sorted(key for key in keys if key not in store and key not in shipped())
+        params = load_params(name, profile)
+        known.unanswered = False
+        try:
+            specs = wanted(params, known)
+        except ReproducerError as error:
+            log.warning("%s: not planned: %s", name, error)
+            continue
+        follows = known.unanswered
+        missing = sorted(spec.key for spec in specs if spec not in known)
         rows.append(
             {
                 "experiment": name,
                 "profile": profile,
-                "specs": len(keys),
-                "stored": len(keys) - len(missing),
+                "specs": len(specs),
+                "stored": len(specs) - len(missing),
                 "missing": missing,
+                "open": follows,
             }
         )
     return rows

@@ -50,10 +50,12 @@ def read_model(place: str, revision: str | None = None) -> nn.Module:
     return model
 
 
-def read_config(place: str) -> PretrainedConfig:
-    """The configuration of a checkpoint; raises as `read_model` does."""
-    with loading_errors(place):
-        return transformers.AutoConfig.from_pretrained(place, **NO_CODE)
+def read_config(card: ModelCard) -> PretrainedConfig:
+    """The configuration of a model, the zoo's or its checkpoint's; raises as `read_model` does."""
+    if card.entry.shape:
+        return card.entry.config()
+    with loading_errors(card.folder):
+        return transformers.AutoConfig.from_pretrained(card.folder, **NO_CODE)
 
 
 def read_tokenizer(card: ModelCard) -> PreTrainedTokenizerBase:
@@ -76,6 +78,12 @@ def untrained_model(config: PretrainedConfig, name: str) -> nn.Module:
     with loading_errors(name), torch.random.fork_rng(devices=[]):
         torch.manual_seed(UNTRAINED_SEED)
         return transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32, **NO_CODE)
+
+
+def weightless_model(card: ModelCard) -> nn.Module:
+    """The model's modules and the shapes of its weights, without the weights."""
+    with loading_errors(card.name), torch.device("meta"):
+        return transformers.AutoModelForCausalLM.from_config(read_config(card), **NO_CODE)
 
 
 def _refuse(place: str, expected: str, got: str, names: list[str]) -> None:

@@ -157,14 +157,12 @@ def load_lm(name: str, device: str = "auto", dtype: str = "auto") -> LanguageMod
     where = device_of(device)
     solving = _dtype(dtype, where)
     card = model_card(name)
-    hf = _untrained(card) if card.untrained else read_model(card.folder, card.revision)
+    if card.untrained:
+        hf = untrained_model(read_config(card), card.name)
+    else:
+        hf = read_model(card.folder, card.revision)
     hf = hf.to(where).eval().requires_grad_(False)
     return LanguageModel(card, hf, where, solving)
-
-
-def _untrained(card: ModelCard) -> nn.Module:
-    config = card.entry.config() if card.entry.shape else read_config(card.folder)
-    return untrained_model(config, card.name)
 
 
 def device_of(device: str) -> torch.device:

@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 
 import torch
-
-from reproducer.models.language_model import LanguageModel
+from torch import nn
 
 # (rows, inner, columns): products as a decoder has them, and a large square one.
 SHAPES = {
@@ -38,16 +37,16 @@ def _rate(shape: tuple[int, int, int], device: torch.device, dtype: torch.dtype)
     return best
 
 
-def matmul_flops_per_input(lm: LanguageModel) -> float:
+def matmul_flops_per_input(hf: nn.Module) -> float:
     """FLOP of the weights' products for one input position, forward and backward to the input.
 
     Two for each weight each way; attention scores are left out. The embedding table is
     counted as the head, tied or not.
     """
-    embedding = lm.hf.get_input_embeddings().weight
-    matrices = {id(p): p.numel() for p in lm.hf.parameters() if p.dim() == 2}
+    embedding = hf.get_input_embeddings().weight
+    matrices = {id(p): p.numel() for p in hf.parameters() if p.dim() == 2}
     matrices.pop(id(embedding), None)
-    matrices[id(lm.hf.get_output_embeddings().weight)] = embedding.numel()
+    matrices[id(hf.get_output_embeddings().weight)] = embedding.numel()
     return 2 * 2 * sum(matrices.values())
 
 

@@ -47,16 +47,28 @@ def compute(
     # A damaged result is noticed when it is read; from then on it is missing, and computed again.
     for _ in range(ATTEMPTS):
         try:
-            for level in _levels(specs):
-                missing = [spec for spec in level if spec not in known]
-                for result in _computed(_settled(missing, known), known, progress):
-                    known.store.put(result)
+            for _result in computing(specs, known, progress):
+                pass
             return _all(specs, known)
         except _MissingError:
             continue
     raise ReproducerError(
         f"{known.store.path}: expected the results that were just written, got damaged ones"
     )
+
+
+def computing(specs: Sequence[Spec], known: Known, progress: bool = True) -> Iterator[Result]:
+    """Compute what is missing, as `compute` does; yields each new result when it is stored.
+
+    A caller that has seen enough stops iterating; what is unfinished then is dropped.
+    """
+    for level in _levels(specs):
+        missing = [spec for spec in level if spec not in known]
+        if missing:
+            known.store.require_writable()
+        for result in _computed(_settled(missing, known), known, progress):
+            known.store.put(result)
+            yield result
 
 
 class _MissingError(Exception):

@@ -132,6 +132,11 @@ class Store:
         with self._errors(), self._writing() as connection:
             connection.execute(f"INSERT OR REPLACE INTO results VALUES ({marks})", values)
 
+    def require_writable(self) -> None:
+        """Make the store if it is not there; raises, as `put` would, if it cannot be written."""
+        with self._errors(), self._writing() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         if self._connection is not None:

@@ -74,5 +74,5 @@ def test_flops_count_every_matrix_once(tiny):
     d, inner, kv = config.hidden_size, config.intermediate_size, 16
     block = 2 * d * d + 2 * d * kv + 3 * d * inner
     expected = 4 * (config.num_hidden_layers * block + config.vocab_size * d)
-    assert matmul_flops_per_input(tiny) == expected
+    assert matmul_flops_per_input(tiny.hf) == expected
     assert matmul_peak_flops(torch.device("cpu"), torch.float32) > 1e8

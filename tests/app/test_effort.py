@@ -5,12 +5,15 @@ import pytest
 from reproducer import compute, load_params
 from reproducer.app.effort import effort
 from reproducer.experiments import arrangements
+from reproducer.models.card import model_card
+from reproducer.models.checkpoints import weightless_model
 from reproducer.models.peak import matmul_flops_per_input
 
 
-def test_counts_what_is_stored_and_computes_nothing(tiny):
+def test_counts_what_is_stored_and_computes_nothing(tiny, one_experiment, monkeypatch):
     assert effort("smoke").empty
     results = compute(arrangements.fits(load_params("arrangements", "smoke")), progress=False)
+    monkeypatch.setattr("reproducer.results.run.load_lm", None)
     row = effort("smoke").set_index("experiment").loc["arrangements"]
     assert row["fits"] == row["texts"] == len(results) == 36
     solved = sum(result.metrics["solved"] for result in results)
@@ -21,5 +24,11 @@ def test_counts_what_is_stored_and_computes_nothing(tiny):
         len(r.spec["texts"][0]["tokens"]) + extra.get(r.spec["arrangement"], 0) for r in results
     ]
     steps = sum(n * r.metrics["steps"] for n, r in zip(n_inputs, results, strict=True))
-    expected = steps * matmul_flops_per_input(tiny) / seconds / 1e9
+    expected = steps * matmul_flops_per_input(tiny.hf) / seconds / 1e9
     assert row["GFLOP/s"] == pytest.approx(expected, abs=1)
+
+
+def test_a_weightless_model_has_the_same_products(tiny):
+    hf = weightless_model(model_card("tiny"))
+    assert matmul_flops_per_input(hf) == matmul_flops_per_input(tiny.hf)
+    assert all(weight.is_meta for weight in hf.parameters())

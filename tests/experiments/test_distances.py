@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from reproducer.texts.sampled import sample
 from scipy.spatial.distance import cosine
 
 from reproducer.errors import ReproducerError
@@ -13,7 +14,6 @@ from reproducer.experiments.profiles import load_params
 from reproducer.readings.continuations import contexts, sample_continuations, texts_of
 from reproducer.results.run import cached_lm, compute
 from reproducer.results.solutions import points_of
-from reproducer.texts.sampled import sample
 from reproducer.texts.sources import Text
 
 SETTINGS = {"n_texts": 3, "n_tokens": 3, "n_continuations": 3, "n_seeds": 2, "max_steps": 3}

@@ -11,7 +11,7 @@ from reproducer.results.fits import FitSpec
 from reproducer.results.known import Known
 from reproducer.results.packs import Packs, pack
 from reproducer.results.run import compute
-from reproducer.results.specs import Measurement, Outcome, Result, Spec
+from reproducer.results.specs import Outcome, Result, Spec
 from reproducer.results.store import Store
 from tests.results.samples import raw, result, same, spec
 

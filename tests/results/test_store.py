@@ -287,6 +287,7 @@ def test_another_user_reads_and_a_file_without_permission_is_no_damage(public):
     public.path.chmod(0o644)
     assert as_nobody(lambda: same(Store(public.folder).get(key), result(0)))
     assert as_nobody(lambda: refuses(lambda: Store(public.folder).put(result(2))))
+    assert as_nobody(lambda: refuses(lambda: Store(public.folder).require_writable()))
     public.path.chmod(0o600)
     assert as_nobody(lambda: refuses(lambda: Store(public.folder).get(key)))
     assert same(public.get(key), result(0)) and set_aside(public) == []
@@ -333,6 +334,8 @@ def test_a_place_that_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ReproducerError, match="set REPRODUCER_STORE to a folder that can be used"):
         Store(tmp_path / "file" / "store").put(result(0))
+    with pytest.raises(ReproducerError, match="set REPRODUCER_STORE to a folder that can be used"):
+        Store(tmp_path / "file" / "store").require_writable()
 
 
 def test_no_room(tmp_path, monkeypatch):

@@ -4,12 +4,12 @@ import json
 import zipfile
 
 import pytest
+from reproducer.texts.sampled import sample
 
 from reproducer.errors import ReproducerError
 from reproducer.paths import data_dir
 from reproducer.texts import glove
 from reproducer.texts import sources as corpora
-from reproducer.texts.sampled import sample
 from reproducer.texts.sources import Text, halves, load_texts, passages, tokenize
 
 
