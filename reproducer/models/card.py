@@ -21,6 +21,8 @@ from reproducer.models.smollm2 import GGUF_SHA256, smollm2_folder
 from reproducer.models.zoo import EMBEDDED, MODELS, RANDOM_PREFIX, UNTRAINED_SEED, ModelEntry
 
 HUB_SECONDS = 5
+# What configurations call the number of positions: most, and GPT-2's family.
+POSITIONS = ("max_position_embeddings", "n_positions")
 WEIGHT_FILES = ("*.safetensors", "*.bin", "*.gguf", "*.index.json")
 
 
@@ -58,12 +60,24 @@ class ModelCard:
         """The fields of the model's configuration."""
         if self.entry.shape:
             return self.entry.shape
-        return json.loads(self.file("config.json").read_text(encoding="utf-8"))
+        path = self.file("config.json")
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ReproducerError(f"expected JSON in {path}, got: {error}") from error
+        if not isinstance(fields, dict):
+            raise ReproducerError(f"expected a model's configuration in {path}, got {fields!r:.40}")
+        return fields
 
     @property
     def max_positions(self) -> int:
         """How many input positions the model has."""
-        return self.config["max_position_embeddings"]
+        for name in POSITIONS:
+            if isinstance(number := self.config.get(name), int):
+                return number
+        raise ReproducerError(
+            f"model {self.name!r}: expected {' or '.join(POSITIONS)} in its configuration"
+        )
 
     @cached_property
     def tokenizer(self) -> TextTokenizer:

@@ -4,13 +4,13 @@ import json
 import zipfile
 
 import pytest
-from reproducer.texts.sampled import sample
 
 from reproducer.errors import ReproducerError
+from reproducer.models.card import model_card
 from reproducer.paths import data_dir
 from reproducer.texts import glove
 from reproducer.texts import sources as corpora
-from reproducer.texts.sources import Text, halves, load_texts, passages, tokenize
+from reproducer.texts.sources import Text, halves, load_texts, passages
 
 
 def test_second_half_of_the_sentences():
@@ -19,11 +19,20 @@ def test_second_half_of_the_sentences():
     assert halves("Alone.") == ("", "Alone.")
 
 
-def test_texts_are_prefixes_of_second_halves(tiny):
-    name, passage = next(passages("unseen"))
-    text = load_texts("unseen", tiny, 1, 40)[0]
-    assert text.id == name
-    assert tiny.tokenizer.decode(list(text.prefix(40).tokens)) == halves(passage)[1][:40]
+def test_texts_are_prefixes_of_second_halves():
+    passage = next(passages("unseen"))
+    text = load_texts("unseen", "tiny", 1, 40)[0]
+    assert text.id == passage.id
+    decoded = model_card("tiny").tokenizer.decode(text.prefix(40).tokens)
+    assert decoded == passage.second_half[:40]
+
+
+def test_shipped_passages_are_halved_as_their_text_would_be():
+    """The halves are stored, so that no tokenizer of sentences is needed to find them again."""
+    for source in ("unseen", "seen"):
+        for passage in passages(source):
+            assert passage.first_half and passage.second_half
+            assert halves(f"{passage.first_half} {passage.second_half}")[1] == passage.second_half
 
 
 def test_unseen_holds_enough_long_passages():
