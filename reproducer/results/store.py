@@ -123,14 +123,12 @@ class Store:
         )
         return row[0] if row else None
 
-    def put(self, result: Result) -> None:
-        """Write a result; when this returns it is on the disk. The last of two writers wins."""
-        row = row_of(result)
-        arrays = safetensors.numpy.save(dict(result.arrays)) if result.arrays else b""
-        values = (*row, result.spec["kind"], course(result), budget_of(result), arrays)
-        marks = ", ".join("?" * len(values))
+    def put(self, *results: Result) -> None:
+        """Write results; when this returns they are on the disk. The last of two writers wins."""
+        rows = [_values(result) for result in results]
         with self._errors(), self._writing() as connection:
-            connection.execute(f"INSERT OR REPLACE INTO results VALUES ({marks})", values)
+            marks = ", ".join("?" * (len(Row._fields) + 4))
+            connection.executemany(f"INSERT OR REPLACE INTO results VALUES ({marks})", rows)
 
     def require_writable(self) -> None:
         """Make the store if it is not there; raises, as `put` would, if it cannot be written."""
@@ -234,6 +232,12 @@ class Store:
             f"cannot use the result store {self.path}: {reason}; set REPRODUCER_STORE to a folder "
             "that can be used"
         )
+
+
+def _values(result: Result) -> tuple:
+    """A result as it lies in the table."""
+    arrays = safetensors.numpy.save(dict(result.arrays)) if result.arrays else b""
+    return *row_of(result), result.spec["kind"], course(result), budget_of(result), arrays
 
 
 def _unpacked(blob: bytes | None) -> dict[str, np.ndarray]:
