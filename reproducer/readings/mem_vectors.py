@@ -40,7 +40,7 @@ class MemSpec(SolveSpec):
         tokens = torch.tensor(self.text.tokens)
         n_inputs = self.n_mem + len(tokens) - 1
         require_positions(lm, n_inputs)
-        label = ("mem", self.text.digest)
+        label = ("mem", "common" if self.recipe.start == "common" else self.text.digest)
         rows = [
             draw_row(lm.d_model, self.recipe, self.seed, *label, str(k)) for k in range(self.n_mem)
         ]

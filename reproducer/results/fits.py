@@ -123,9 +123,9 @@ class FitSpec(SolveSpec):
         teacher = self.penalty and self.penalty.teacher_rows(lm.d_model, needed[0])
         every = self.recipe.restart_every
         attempts = range(1, self.recipe.max_steps // every + 1 if every else 1)
-        starts = [self._start(lm.d_model, teacher, attempt) for attempt in attempts]
+        starts = [self.start(lm.d_model, teacher, attempt) for attempt in attempts]
         return Problem(
-            rows=self._start(lm.d_model, teacher),
+            rows=self.start(lm.d_model, teacher),
             restarts=torch.stack(starts) if starts else None,
             index=torch.tensor(index),
             targets=torch.tensor([text.tokens for text in self.sequences]),
@@ -133,9 +133,14 @@ class FitSpec(SolveSpec):
             penalty=self.penalty and Penalty(self.penalty.term, self.penalty.weight, teacher),
         )
 
-    def _start(
-        self, d_model: int, teacher: torch.Tensor | None, attempt: int = 0
+    def start(
+        self, d_model: int, teacher: torch.Tensor | None = None, attempt: int = 0
     ) -> torch.Tensor:
+        """Where the rows of the solution start, (n_rows, d_model), before restart `attempt`.
+
+        A row is drawn by its role, its text, the number of the text's copy and the seed; under a
+        recipe with a common start the text has no part in it.
+        """
         import torch
 
         rows = []
@@ -148,6 +153,7 @@ class FitSpec(SolveSpec):
                     rows.append(warm_m(self.recipe.warm_m, self.model, self.warm_start, d_model))
                     continue
                 owner = ",".join(t.digest for t in self.texts) if shared else text.digest
+                owner = "common" if self.recipe.start == "common" else owner
                 copy, copies[text] = copies[text], copies[text] + 1
                 label = (role, owner, str(copy), *again)
                 rows.append(draw_row(d_model, self.recipe, self.seed, *label))

@@ -26,18 +26,24 @@ class Point:
         return self.fit.sequences[self.sequence]
 
 
-def points_of(results: Iterable[Result]) -> list[Point]:
-    """All sequences of stored fits, in order."""
+def points_of(results: Iterable[Result], from_start: bool = False) -> list[Point]:
+    """All sequences of stored fits, in order; see `proto_tokens`."""
     points = []
     for result in results:
         fit = FitSpec(**result.spec)
-        rows = proto_tokens(fit, result)
+        rows = proto_tokens(fit, result, from_start)
         accuracies = result.metrics["accuracy"]
         points += [Point(fit, s, accuracy, rows[s]) for s, accuracy in enumerate(accuracies)]
     return points
 
 
-def proto_tokens(fit: FitSpec, result: Result) -> np.ndarray:
-    """`e` and `m` of every sequence of a fit, (n_sequences, 2, d_model)."""
+def proto_tokens(fit: FitSpec, result: Result, from_start: bool = False) -> np.ndarray:
+    """`e` and `m` of every sequence of a fit, (n_sequences, 2, d_model).
+
+    `from_start`: how far each vector moved from where the fit started, instead of where it ended.
+    """
     named = [[fit.row_of(role, s) for role in "em"] for s in range(len(fit.sequences))]
-    return result.arrays["rows"][np.array(named)]
+    rows = result.arrays["rows"]
+    if from_start:
+        rows = rows.astype(np.float64) - fit.start(rows.shape[1]).numpy()
+    return rows[np.array(named)]

@@ -13,21 +13,26 @@ import pandas as pd
 
 from reproducer.errors import ReproducerError, require_name
 from reproducer.results.fits import FitSpec
+from reproducer.results.solutions import proto_tokens
 from reproducer.results.specs import Result
 
 TOKENS = ("e", "m", "[e;m]")
 
 
-def with_vectors(frame: pd.DataFrame, results: Iterable[Result]) -> pd.DataFrame:
-    """`frame` with columns `e` and `m`, float64 arrays (d_model,), of each sequence."""
+def with_vectors(
+    frame: pd.DataFrame, results: Iterable[Result], from_start: bool = False
+) -> pd.DataFrame:
+    """`frame` with columns `e` and `m`, float64 arrays (d_model,), of each sequence.
+
+    `from_start`: how far each vector moved from where its fit started, instead of where it ended.
+    """
     if frame.empty:
         return frame
     vectors: dict[str, list[np.ndarray]] = {"e": [], "m": []}
     for result in results:
-        spec, rows = FitSpec(**result.spec), result.arrays["rows"].astype(np.float64)
-        for s in range(len(spec.sequences)):
-            for role, column in vectors.items():
-                column.append(rows[spec.row_of(role, s)])
+        points = proto_tokens(FitSpec(**result.spec), result, from_start).astype(np.float64)
+        for role, column in enumerate(vectors.values()):
+            column.extend(points[:, role])
     return frame.assign(**vectors)
 
 

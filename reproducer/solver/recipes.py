@@ -8,9 +8,16 @@ silently.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from reproducer.errors import require_name
 
@@ -24,8 +31,9 @@ CHECK_EVERY = 10
 class Recipe(BaseModel):
     """Initialisation, optimizer, budget and stopping of one fit.
 
-    Every component of a proto-token starts from N(0, `init_std`²); AdamW follows with
-    decoupled weight decay. A fit ends when the accuracy over its tokens reaches
+    Every component of a proto-token starts from N(0, `init_std`²), drawn for each text by itself
+    (`start` "own") or once for all texts of a seed ("common"). AdamW follows with decoupled weight
+    decay. A fit ends when the accuracy over its tokens reaches
     `stop_accuracy`, or after `max_steps`. With `decay_to` below 1 the learning rate falls
     along a half cosine from `lr` to `decay_to · lr` at `max_steps`. With `warm_m` every `m` starts
     at the vector of that name (`reproducer.results.warm_starts`) instead. With `restart_every`, a
@@ -37,6 +45,7 @@ class Recipe(BaseModel):
 
     name: str
     init_std: float = Field(1.0, ge=0)
+    start: Literal["own", "common"] = "own"
     warm_m: str = ""
     lr: float = Field(0.01, gt=0)
     betas: tuple[float, float] = (0.9, 0.9)
@@ -54,7 +63,17 @@ class Recipe(BaseModel):
             raise ValueError(
                 f"expected restart_every as a multiple of {CHECK_EVERY}, got {self.restart_every}"
             )
+        if self.restart_every and self.start == "common":
+            raise ValueError("expected no restarts of fits that start at one point, got some")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_usual_start(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The fields without an own start: results from before there was another keep their key."""
+        fields = dump(self)
+        if self.start == "own":
+            fields.pop("start", None)
+        return fields
 
     def lr_at(self, step: Tensor) -> Tensor | float:
         """Learning rate of 1-based `step` (any shape), computed where `step` lives."""
@@ -69,6 +88,9 @@ RECIPES: dict[str, Recipe] = {
     # Chosen on the last 16 `unseen` texts and on `seen` ones: with `m` warm, a rate of 0.03 solves
     # soonest, and a fit that has not begun to rise within 100 steps seldom does.
     "fast": Recipe(name="fast", lr=0.03, warm_m="shared-12", restart_every=100),
+    # Small steps from one small start for all texts: two solutions then differ because their texts
+    # do, which random starts of a solution's own length hide.
+    "canonical": Recipe(name="canonical", lr=0.004, init_std=0.3, start="common"),
 }
 
 
