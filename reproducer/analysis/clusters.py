@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.manifold import TSNE
 
 from reproducer.errors import ReproducerError
-from reproducer.results.vectors import unit
 
 PERMUTATIONS = 999
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Rows (n, d) scaled to length 1; a row of zeros stays."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1)
 
 
 def cosine_distances(vectors: np.ndarray) -> np.ndarray:
@@ -96,6 +100,9 @@ def permutation_p(
 
 def tsne_map(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
     """A t-SNE map (n, 2) by cosine distance; perplexity 30, less for few vectors."""
+    # Imported late: it takes a second.
+    from sklearn.manifold import TSNE
+
     n = len(vectors)
     if n < 4:
         raise ReproducerError(f"expected 4 or more vectors to map, got {n}")

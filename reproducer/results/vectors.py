@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from reproducer.analysis.clusters import unit
 from reproducer.errors import ReproducerError, require_name
 from reproducer.results.fits import FitSpec
 from reproducer.results.solutions import proto_tokens
@@ -46,12 +47,6 @@ def solved(frame: pd.DataFrame, min_accuracy: float) -> pd.DataFrame:
             f"{len(frame)}: the best has {best:.2f}; raise max_steps or lower min_accuracy"
         )
     return kept
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows (n, d) scaled to length 1; a row of zeros stays."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1)
 
 
 def stacked(frame: pd.DataFrame, tokens: str) -> np.ndarray:

@@ -28,6 +28,10 @@ def test_distances(vectors):
     np.testing.assert_allclose(cosine_distances(vectors), expected, atol=1e-12)
 
 
+def test_a_row_of_zeros_has_no_direction():
+    assert cosine_distances(np.array([[0.0, 0.0], [3.0, 4.0]])).tolist() == [[0, 1], [1, 0]]
+
+
 def test_silhouettes_equal_scikit_learn(vectors):
     distances = cosine_distances(vectors)
     expected = silhouette_samples(distances, LABELS, metric="precomputed")
