@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import pandas as pd
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
+from reproducer.errors import require_name
 from reproducer.experiments.profiles import ExperimentParams, load_params
 from reproducer.models.card import model_card
 from reproducer.results.fits import FitSpec
 from reproducer.results.provenance import joined_devices
 from reproducer.results.specs import Result
+from reproducer.solver.arrangements import arrangement
 from reproducer.solver.recipes import recipe
-from reproducer.texts.sources import Text, load_texts
+from reproducer.texts.sources import PASSAGES, Text, load_texts
+
+if TYPE_CHECKING:
+    from reproducer.analysis.estimates import Interval
 
 # What a run is on, not how much of it there is: pages name these in their own words.
 SUBJECTS = {"profile", "model", "models", "source", "sources", "controls"}
 PROVENANCE_COLUMNS = ("dtype", "device", "commit", "date")
+# Fields of `Params` whose unknown names are errors before any work.
+ArrangementName = Annotated[str, AfterValidator(lambda name: arrangement(name).name)]
+PassageSource = Annotated[
+    str, AfterValidator(lambda name: require_name("source of passages", name, PASSAGES))
+]
+
+
+class Protocol(NamedTuple):
+    """What a paper did, what we do, and why it differs; each in plain sentences."""
+
+    paper: str
+    ours: str
+    why: str
 
 
 def fit(params: ExperimentParams, texts: Sequence[Text], **changes: Any) -> FitSpec:
@@ -83,6 +102,21 @@ def _fit_rows(result: Result) -> Iterable[dict]:
         }
 
 
+def number(value: float, digits: int = 3, signed: bool = False) -> str:
+    """A number as a cell of a table, rounded, never -0; a dash where there is none."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{round(value, digits) + 0.0:{'+' if signed else ''}.{digits}f}"
+
+
+def with_interval(interval: Interval, digits: int = 3, signed: bool = False) -> str:
+    """An estimate and its interval as a cell of a table; dashes where there is none."""
+    centre, *ends = (
+        number(value, digits, signed) for value in (interval.estimate, interval.low, interval.high)
+    )
+    return f"{centre} [{', '.join(ends)}]" if interval.given else centre
+
+
 def scale_note(frame: pd.DataFrame) -> str:
     """One line for a page: which model, how many texts, steps, device; never more than was run."""
     if frame.empty:
@@ -124,4 +158,3 @@ def _short(value: object) -> str:
 def tested(model: str) -> bool:
     """Whether a verdict may be given on this model: not on the random weights of `tiny`."""
     return model != "tiny"
-

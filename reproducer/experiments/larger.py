@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reproducer.experiments import experiment
 from reproducer.experiments.base import tested
 from reproducer.experiments.profiles import SHIPPED, ExperimentParams, load_params
+from reproducer.experiments.study import study
 
 
 def larger(name: str, shown: ExperimentParams, profile: str = SHIPPED) -> pd.DataFrame:
@@ -17,4 +17,4 @@ def larger(name: str, shown: ExperimentParams, profile: str = SHIPPED) -> pd.Dat
     """
     if shown.profile == profile or not tested(shown.model):
         return pd.DataFrame()
-    return experiment(name).collect(load_params(name, profile), compute_missing=False)
+    return study(load_params(name, profile), compute=False)

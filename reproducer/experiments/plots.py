@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe & Ito's palette: told apart by colour-blind readers; markers and dashes serve greyscale.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DENSITY_PAIRS = 5000
 DASHES = ("-", "--", "-.", ":", (0, (3, 1, 1, 1, 1, 1)), (0, (5, 1)), (0, (1, 1)))
 
 MODEL_COLOURS = {
@@ -63,6 +65,29 @@ def line_styles(names: Iterable[str]) -> dict[str, dict]:
         name: {"color": PALETTE[i % 7], "marker": MARKERS[i % 7], "linestyle": DASHES[i % 7]}
         for i, name in enumerate(names)
     }
+
+
+def legend(axis: Axes, **options) -> None:
+    """A legend, if there is anything to name."""
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(**options)
+
+
+def density(axis: Axes, values: pd.Series, name: str, style: dict) -> None:
+    """A kernel density, or a mark for each pair where there are too few for one."""
+    import numpy as np
+    from scipy.stats import gaussian_kde
+
+    drawn = values.sample(min(len(values), DENSITY_PAIRS), random_state=0).to_numpy()
+    label, colour = f"{name} ({len(values)} pairs)", style["color"]
+    if len(drawn) < 3 or np.ptp(drawn) < 1e-9:
+        axis.plot(drawn, np.zeros(len(drawn)), style["marker"], color=colour, label=label)
+        return
+    pad = 0.1 * np.ptp(drawn)
+    grid = np.linspace(drawn.min() - pad, drawn.max() + pad, 200)
+    heights = gaussian_kde(drawn)(grid)
+    axis.plot(grid, heights, label=label, color=colour, linestyle=style["linestyle"])
+    axis.fill_between(grid, heights, color=colour, alpha=0.12, lw=0)
 
 
 def powers_axis(axis: Axes, values: Iterable[int]) -> None:

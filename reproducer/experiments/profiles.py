@@ -10,10 +10,11 @@ from functools import lru_cache
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from reproducer.errors import ReproducerError, did_you_mean, require_name
 from reproducer.paths import ROOT
+from reproducer.solver.recipes import RECIPES
 
 # Whose results come with the repository, in data/results/.
 SHIPPED = "smollm2"
@@ -32,6 +33,11 @@ class ExperimentParams(BaseModel):
     seed: int = Field(0, ge=0)
     recipe: str = "paper"
     max_steps: int = Field(5000, ge=1)
+
+    @field_validator("recipe")
+    @classmethod
+    def _recipe_exists(cls, name: str) -> str:
+        return require_name("recipe", name, RECIPES)
 
     @property
     def experiment(self) -> str:
