@@ -8,19 +8,17 @@ import torch
 from torch.nn import functional as F
 
 from reproducer.errors import ReproducerError
-from reproducer.readings.curves import (
-    CurveSpec,
-    End,
-    PathSpec,
+from reproducer.readings.bezier import (
     arc_length,
     bezier_weights,
     mixture,
     path_accuracy,
     stretch,
 )
+from reproducer.readings.curves import CurveSpec, End, PathSpec
+from reproducer.results.fits import FitSpec
 from reproducer.results.run import compute
 from reproducer.results.solutions import proto_tokens
-from reproducer.results.specs import FitSpec
 from reproducer.solver.recipes import Recipe
 from reproducer.solver.slots import Slots
 from reproducer.texts.sources import load_texts
@@ -30,7 +28,7 @@ RECIPE = Recipe(name="test", lr=0.05, max_steps=15)
 
 @pytest.fixture
 def shared(tiny):
-    texts = tuple(t.prefix(4) for t in load_texts("unseen", tiny, 2, 4))
+    texts = tuple(t.prefix(4) for t in load_texts("unseen", "tiny", 2, 4))
     fields = {"model": "tiny", "dtype": "float32", "arrangement": "[e] [m]xN", "recipe": RECIPE}
     return FitSpec(texts=texts, share="m", copies=2, **fields)
 
@@ -39,6 +37,11 @@ def shared(tiny):
 def own(shared):
     fields = shared.model_dump() | {"texts": shared.texts[:1], "share": "none", "copies": 1}
     return [FitSpec(**fields | {"seed": seed}) for seed in (0, 1)]
+
+
+def posed(tiny, spec):
+    """The problem of a curve, from the results of its ends."""
+    return spec.problem(tiny, compute(spec.needs, progress=False))
 
 
 def curve(a, b, **fields):
@@ -92,7 +95,7 @@ def test_one_solution_twice_has_no_chord():
 
 def test_where_m_is_shared_only_e_moves(tiny, shared):
     spec = curve(End(fit=shared, sequence=0), End(fit=shared, sequence=1))
-    problem = spec.problem(tiny)
+    problem = posed(tiny, spec)
     assert problem.rows.shape == (1, tiny.d_model)
     torch.testing.assert_close(problem.rows[0], (problem.frozen[0] + problem.frozen[2]) / 2)
     points = problem.mixture @ torch.cat([problem.rows, problem.frozen])
@@ -100,13 +103,13 @@ def test_where_m_is_shared_only_e_moves(tiny, shared):
 
 
 def test_own_tokens_both_move(tiny, own):
-    problem = curve(*(End(fit=fit) for fit in own)).problem(tiny)
+    problem = posed(tiny, curve(*(End(fit=fit) for fit in own)))
     assert problem.rows.shape == (2, tiny.d_model)
     torch.testing.assert_close(problem.rows, (problem.frozen[:2] + problem.frozen[2:]) / 2)
 
 
 def test_gradient_of_the_control_point_equals_plain_autograd(tiny, own):
-    problem = curve(*(End(fit=fit) for fit in own)).problem(tiny)
+    problem = posed(tiny, curve(*(End(fit=fit) for fit in own)))
     slots = Slots.empty(1, problem, RECIPE, tiny.device)
     slots.admit(0, problem)
     grad, *_ = slots.backward(tiny.decoder(), tiny.dtype, 8)
@@ -141,7 +144,7 @@ def test_paths_start_and_end_with_the_accuracy_of_the_solutions(tiny, shared):
 
 
 def test_path_accuracy_equals_the_librarys_argmax(tiny, own):
-    problem = curve(*(End(fit=fit) for fit in own)).problem(tiny)
+    problem = posed(tiny, curve(*(End(fit=fit) for fit in own)))
     points = torch.randn(6, 2, tiny.d_model)
     logits = tiny.hf(inputs_embeds=points[:, problem.index[0]]).logits[:, 1:]
     wanted = (logits.argmax(-1) == problem.targets).float().mean(1)
@@ -168,4 +171,5 @@ def test_proto_tokens_name_the_shared_row(shared):
     (fit,) = compute([shared], progress=False)
     points = proto_tokens(shared, fit)
     assert points.shape[:2] == (4, 2)
-    torch.testing.assert_close(points[:, 1], fit.arrays["rows"][-1].expand(4, -1))
+    np.testing.assert_array_equal(points[:, 1], np.tile(fit.arrays["rows"][-1], (4, 1)))
+    assert [len(np.unique(points[:, role], axis=0)) for role in (0, 1)] == [4, 1]
