@@ -1,72 +1,95 @@
-"""A7, A8: how far apart are solutions? (Mezentsev & Oseledets, Figs 4-6)
+"""A7: how far apart are solutions? (Mezentsev & Oseledets, Fig. 6)
 
-Solutions of one text, of texts that continue one context, and of texts from different
-contexts; then whether those of one context are closer than their texts' distance explains.
+Cosine distances between solutions of one text, of texts that continue one context, and of texts
+from different contexts: of the vectors that random starts end in, as in the paper, and of how far
+they moved where all fits start at one point.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from itertools import product
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from reproducer.errors import ReproducerError
-from reproducer.experiments.base import default_arrangement, results_of
-from reproducer.experiments.distances_claims import DIFFERENT, SAME_CONTEXT, SAME_TEXT, claims
-from reproducer.experiments.distances_views import (
-    binned_figure,
-    effect_table,
-    figure,
-    note,
-    regression_table,
-    table,
+from reproducer.analysis.dyads import closer_interval
+from reproducer.experiments import plots
+from reproducer.experiments.base import (
+    ArrangementName,
+    PassageSource,
+    Protocol,
+    fit,
+    number,
+    with_interval,
+)
+from reproducer.experiments.claims import Verdict, above, verdict
+from reproducer.experiments.pairs import (
+    DESIGN,
+    DIFFERENT,
+    GROUPS,
+    SAME_CONTEXT,
+    SAME_TEXT,
+    common_designs,
+    compared,
+    pair_frames,
+    paper_design,
+    title,
 )
 from reproducer.experiments.profiles import ExperimentParams
-from reproducer.readings.continuations import ContinuationSpec, context_of, contexts, texts_of
-from reproducer.results.run import cached_lm, stored
-from reproducer.results.solutions import Point, points_of
-from reproducer.results.specs import FitSpec, Spec
+from reproducer.readings.continuations import ContinuationSpec, contexts, texts_of
+from reproducer.results.fits import FitSpec
+from reproducer.results.known import Known
+from reproducer.results.solutions import points_of
+from reproducer.results.specs import Result, Spec
 from reproducer.solver.recipes import recipe
-from reproducer.texts.distance import cosine_distances, semantic_distances, tfidf_distances
 from reproducer.texts.sources import Text
 
-__all__ = [
-    "Params",
-    "binned_figure",
-    "claims",
-    "collect",
-    "effect_table",
-    "figure",
-    "note",
-    "regression_table",
-    "specs",
-    "table",
-]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COMPARISONS = ((SAME_TEXT, SAME_CONTEXT), (SAME_CONTEXT, DIFFERENT))
+COMMON = "canonical"  # the recipe of fits from a common start
+CLOSER = above(0.6, "0.1 beyond even odds, a third of a standard deviation between the groups")
+
+PROTOCOL = Protocol(
+    paper="Ten continuations of each of 50 contexts; one solution of each, ten of the last. All "
+    "solutions share m and start at random; densities of the cosine distance between the e.",
+    ours="The same design, on fewer and shorter texts, with the chance that a pair of one group is "
+    "closer than one of another, and its interval over contexts. Beside it, fits that all start at "
+    "one point and move by small steps: their moves are compared.",
+    why="Densities do not say how surely groups differ, and pairs that share a context are not "
+    "independent. A vector that stays near a random start tells nothing of its text.",
+)
 
 
 class Params(ExperimentParams):
     """`n_texts` counts contexts here.
 
-    Of each context, `n_continuations` sampled continuations of `n_tokens` tokens: one solution
-    of each, and `n_seeds` of the last. `shares`: `m` shared by all solutions, or own. A
-    solution whose accuracy is below `min_accuracy` is left out and counted.
+    Of each context, `n_continuations` sampled continuations of `n_tokens` tokens: one solution of
+    each, and `n_seeds` of the last. `shares`: `m` shared by all solutions, or own. `starts`: each
+    fit's own random start under `recipe`, or a common one under `canonical`. A solution whose
+    accuracy is below `min_accuracy` is left out and counted.
     """
 
+    source: PassageSource = "unseen"
     n_tokens: int = Field(64, ge=1)
     n_continuations: int = Field(10, ge=2)
     n_seeds: int = Field(10, ge=2)
     context_tokens: int = Field(128, ge=1)
     shares: tuple[Literal["m", "none"], ...] = Field(("m", "none"), min_length=1)
-    arrangement: str | None = None
+    starts: tuple[Literal["own", "common"], ...] = Field(("own",), min_length=1)
+    arrangement: ArrangementName | None = None
     min_accuracy: float = Field(1.0, ge=0, le=1)
+
+
+def specs(params: Params, known: Known) -> list[Spec]:
+    """The sampling of each context's continuations; once that is known, the fits of them."""
+    return [*sampling(params), *fits(params, texts(params, known))]
 
 
 def sampling(params: Params) -> list[ContinuationSpec]:
     """The sampling of each context's continuations."""
-    lm = cached_lm(params.model)
     return [
         ContinuationSpec(
             model=params.model,
@@ -74,133 +97,162 @@ def sampling(params: Params) -> list[ContinuationSpec]:
             n_continuations=params.n_continuations,
             n_tokens=params.n_tokens,
         )
-        for context in contexts(params.source, lm, params.n_texts, params.context_tokens)
+        for context in contexts(params.source, params.model, params.n_texts, params.context_tokens)
     ]
 
 
-def specs(params: Params) -> list[Spec]:
-    """The sampling, and once that is stored, the fits of what it gave."""
+def texts(params: Params, known: Known) -> list[tuple[Text, int]]:
+    """Each sampled text and its number of solutions; none until all are sampled.
+
+    A text that was sampled twice counts once: fitted twice from one seed it would give one solution
+    at distance zero from itself.
+    """
     first = sampling(params)
-    sampled = stored(first)
-    whole = len(sampled) == len(first)
-    return [*first, *(fits(params, [texts_of(r) for r in sampled]) if whole else [])]
+    sampled = [texts_of(result) for result in known.all(first)]
+    if len(sampled) < len(first):
+        return []
+    last = [(continuations[-1], params.n_seeds) for continuations in sampled]
+    rest = [(text, 1) for continuations in sampled for text in continuations[:-1]]
+    unique: dict[tuple[int, ...], tuple[Text, int]] = {}
+    for text, n_solutions in last + rest:
+        unique.setdefault(text.tokens, (text, n_solutions))
+    return list(unique.values())
 
 
-def fits(params: Params, continuations: list[list[Text]]) -> list[FitSpec]:
-    """One fit of everything where `m` is shared; one for each solution where it is not."""
-    chosen = {
-        "model": params.model,
-        "arrangement": default_arrangement(params.arrangement, cached_lm(params.model)),
-        "recipe": recipe(params.recipe, max_steps=params.max_steps),
-    }
-    wanted = _seeds_by_text(params, continuations)
-    found = []
-    if "m" in params.shares:
-        repeated = tuple(text for text, n_seeds in wanted for _ in range(n_seeds))
-        found.append(FitSpec(texts=repeated, share="m", seed=params.seed, **chosen))
-    if "none" in params.shares:
-        found += [
-            FitSpec(texts=(text,), seed=params.seed + seed, **chosen)
-            for text, n_seeds in wanted
-            for seed in range(n_seeds)
-        ]
-    return found
+def fits(params: Params, wanted: list[tuple[Text, int]]) -> list[FitSpec]:
+    """For each design one fit of everything where `m` is shared, else one for each solution."""
+    specs: list[FitSpec] = []
+    for start, share in product(params.starts, params.shares) if wanted else ():
+        rule = recipe(params.recipe if start == "own" else COMMON, params.max_steps)
+        solutions = [(text, k) for text, n_solutions in wanted for k in range(n_solutions)]
+        if share == "m":
+            specs.append(fit(params, [text for text, _ in solutions], share="m", recipe=rule))
+        else:
+            specs += [fit(params, [t], seed=params.seed + k, recipe=rule) for t, k in solutions]
+    return specs
 
 
-def _seeds_by_text(params: Params, continuations: list[list[Text]]) -> list[tuple[Text, int]]:
-    """Each text and its number of solutions; a text that was sampled twice counts once.
+def rows(params: Params, known: Known) -> pd.DataFrame:
+    """One row for each pair of solutions and each kind of proto-token that is not shared.
 
-    Fitted twice from one seed it would give one solution at distance zero from itself.
+    Columns: model, profile, share, start, role (`e`, `m`), group, same_start (whether the two fits
+    began at one point), context_a, context_b, text_a, text_b, distance (cosine; of the moves from a
+    common start), counts (solutions used and left out, in words), n_tokens, recipe, device.
     """
-    wanted: dict[tuple[int, ...], tuple[Text, int]] = {}
-    for texts in continuations:
-        wanted.setdefault(texts[-1].tokens, (texts[-1], params.n_seeds))
-    for texts in continuations:
-        for text in texts[:-1]:
-            wanted.setdefault(text.tokens, (text, 1))
-    return list(wanted.values())
-
-
-def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
-    """One row for each pair of solutions and each kind of proto-token.
-
-    Columns: model, profile, share, role (`e`, `m`), group, context_a, context_b, distance
-    (cosine), token_distance (TF-IDF), semantic_distance (MiniLM), same_context (0 or 1),
-    counts (solutions used and left out, in words), n_tokens, recipe, device.
-
-    Raises:
-        ReproducerError: no two solutions are accurate enough.
-    """
-    sampled = results_of(sampling(params), compute_missing)
-    if len(sampled) < params.n_texts:
-        return pd.DataFrame()
-    results = results_of(fits(params, [texts_of(r) for r in sampled]), compute_missing)
-    by_share = {
-        share: points_of(r for r in results if r.spec["share"] == share) for share in params.shares
-    }
-    frames = [f for points in by_share.values() for f in _pair_frames(points, params)]
-    if not frames:
-        if not compute_missing:
-            return pd.DataFrame()
-        raise ReproducerError(
-            f"expected at least 2 solutions of accuracy {params.min_accuracy:g}, got "
-            f"{_counts(by_share, params)}; allow more steps or fit fewer tokens"
+    results = known.all(fits(params, texts(params, known)))
+    designs: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        start = result.spec["recipe"].get("start", "own")
+        designs.setdefault((result.spec["share"], start), []).append(result)
+    frames, counts = [], []
+    for (share, start), fitted in designs.items():
+        points = points_of(fitted, from_start=start == "common")
+        kept = [point for point in points if point.accuracy >= params.min_accuracy]
+        counts.append(
+            f"{title(share, start)}: {len(kept)} solutions, {len(points) - len(kept)} unsolved "
+            "fits left out"
         )
+        frames += pair_frames(kept, share, start)
+    if not frames:
+        return pd.DataFrame()
     return pd.concat(frames, ignore_index=True).assign(
         profile=params.profile,
         model=params.model,
-        counts=_counts(by_share, params),
+        counts="; ".join(counts),
         n_tokens=params.n_tokens,
         recipe=params.recipe,
         device=results[0].provenance["device"],
     )
 
 
-def _solved(points: list[Point], params: Params) -> list[Point]:
-    return [point for point in points if point.accuracy >= params.min_accuracy]
+def table(df: pd.DataFrame) -> pd.DataFrame:
+    """Mean distance of each group, for each design, and apart for pairs that began at one point."""
+    if df.empty:
+        return pd.DataFrame(columns=list(GROUPS))
+    groups = df.groupby([*DESIGN, "same_start", "group"])["distance"]
+    cells = groups.agg(lambda d: f"{d.mean():.3f} ± {d.std(ddof=0):.3f} ({len(d)} pairs)")
+    wide = cells.unstack("group").rename(index={True: "yes", False: "no"}, level="same_start")
+    return wide[[g for g in GROUPS if g in wide]].fillna("–")
 
 
-def _counts(by_share: dict[str, list[Point]], params: Params) -> str:
-    """How many solutions of each kind are used, and how many fits are left out as unsolved."""
-    parts = []
-    for share, points in by_share.items():
-        used = len(_solved(points, params))
-        kind = "shared m" if share == "m" else "own m"
-        parts.append(f"{kind}: {used} solutions, {len(points) - used} unsolved fits left out")
-    return "; ".join(parts)
+def effect_table(df: pd.DataFrame) -> pd.DataFrame:
+    """How surely and by how much the nearer group is closer, with intervals over contexts."""
+    cells = []
+    for design, pairs in df.groupby(DESIGN) if len(df) else ():
+        for near, far in COMPARISONS:
+            masks = compared(pairs, near, far)
+            chance = closer_interval(pairs, *masks)
+            closer, farther = (pairs.loc[mask, "distance"].mean() for mask in masks)
+            cells.append(
+                dict(zip(DESIGN, design, strict=True))
+                | {"nearer": near, "farther": far, "contexts": chance.n}
+                | {"chance": with_interval(chance), "gap": number(farther - closer, signed=True)}
+            )
+    names = [*DESIGN, "nearer", "farther"]
+    return pd.DataFrame(cells, columns=[*names, "contexts", "chance", "gap"]).set_index(names)
 
 
-def _pair_frames(points: list[Point], params: Params) -> Iterable[pd.DataFrame]:
-    """The pairs of solutions, a frame for each kind of proto-token that is not shared."""
-    kept = _solved(points, params)
-    if len(kept) < 2:
-        return
-    share = kept[0].fit.share
-    a, b = np.triu_indices(len(kept), k=1)
-    pairs = _text_pairs([p.text for p in kept], params.model)
-    for row, role in enumerate("em" if share == "none" else "e"):
-        distance = cosine_distances(np.stack([p.rows[row].numpy() for p in kept]))
-        yield pairs.assign(share=share, role=role, distance=distance[a, b])
-
-
-def _text_pairs(texts: list[Text], model: str) -> pd.DataFrame:
-    """Group, contexts and distances of the texts of all pairs i < j."""
-    unique, number = {}, []
-    for text in texts:
-        number.append(unique.setdefault(text.tokens, len(unique)))
-    decode = cached_lm(model).tokenizer.decode
-    token = tfidf_distances(list(unique))
-    semantic = semantic_distances([decode(tokens) for tokens in unique])
-    number, context = np.array(number), np.array([context_of(text) for text in texts])
-    a, b = np.triu_indices(len(texts), k=1)
-    same_text, same_context = number[a] == number[b], context[a] == context[b]
-    return pd.DataFrame(
-        {
-            "group": np.select([same_text, same_context], [SAME_TEXT, SAME_CONTEXT], DIFFERENT),
-            "context_a": context[a],
-            "context_b": context[b],
-            "same_context": same_context.astype(int),
-            "token_distance": token[number[a], number[b]],
-            "semantic_distance": semantic[number[a], number[b]],
+def figure(df: pd.DataFrame) -> Figure:
+    """Densities of the cosine distance in the three groups, a panel for each design."""
+    panels = list(df.groupby(DESIGN)) if len(df) else []
+    drawn, axes = plots.figure(max(1, len(panels)), squeeze=False)
+    for axis, ((share, start, role), pairs) in zip(axes[0], panels, strict=False):
+        of_groups = {
+            SAME_TEXT: pairs["group"] == SAME_TEXT,
+            **dict(zip(GROUPS[1:], compared(pairs, SAME_CONTEXT, DIFFERENT), strict=True)),
         }
+        for name, style in plots.line_styles(GROUPS).items():
+            plots.density(axis, pairs.loc[of_groups[name], "distance"], name, style)
+        what = "moves of" if start == "common" else ""
+        axis.set(xlabel=f"cosine distance between {what} {role}", title=title(share, start))
+    axes[0, 0].set_ylabel("density")
+    plots.legend(axes[0, -1], loc="upper left", bbox_to_anchor=(1, 1))
+    return drawn
+
+
+def note(df: pd.DataFrame) -> str:
+    """One line for the page: what was compared, and what was left out."""
+    if df.empty:
+        return "No result of this profile is stored."
+    first = df.iloc[0]
+    n_contexts = len(set(df["context_a"]) | set(df["context_b"]))
+    return (
+        f"Computed with {first['model']} on {first['device']}, profile {first['profile']}: "
+        f"{n_contexts} contexts, texts of {first['n_tokens']} tokens, recipe {first['recipe']}. "
+        f"{first['counts'].capitalize()}."
     )
+
+
+def claims(df: pd.DataFrame) -> list[Verdict]:
+    """The paper's order of the three groups; our own: fits from one point move alike."""
+    if df.empty:
+        return []
+    pairs, lacking = paper_design(df)
+    papers = [
+        verdict(
+            df,
+            (closer_interval(pairs, *compared(pairs, near, far)), CLOSER),
+            id=f"A7.{near.replace(' ', '-')}",
+            experiment="distances",
+            claim=f"Solutions of the {near} are closer than those of {far}: chance that a "
+            "pair of the former is closer than one of the latter (e)",
+            published="shown as separate densities; no number",
+            unit="contexts",
+            untested=lacking,
+        )
+        for near, far in COMPARISONS
+    ]
+    ours = [
+        verdict(
+            df,
+            (closer_interval(pairs, *compared(pairs, SAME_CONTEXT, DIFFERENT)), CLOSER),
+            id=f"A7.common-start-{label}",
+            experiment="distances",
+            claim="From a common start, fits of one context's texts move alike: chance that a "
+            f"pair's moves are closer than those of a pair of different contexts ({label})",
+            unit="contexts",
+            own=True,
+        )
+        for label, pairs in common_designs(df)
+    ]
+    return papers + ours
