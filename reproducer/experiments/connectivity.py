@@ -6,66 +6,87 @@ accuracy along the way, and how much longer than its chord the curve is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import combinations
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from pydantic import Field
 
-from reproducer.analysis.intervals import bootstrap_interval
-from reproducer.errors import ReproducerError
+from reproducer.analysis.intervals import mean_interval
 from reproducer.experiments import plots
-from reproducer.experiments.base import default_arrangement, results_of, tested
+from reproducer.experiments.base import ArrangementName, Protocol, fit, number, texts_of
+from reproducer.experiments.claims import Verdict, above, below, verdict
 from reproducer.experiments.profiles import ExperimentParams
-from reproducer.experiments.verdicts import Verdict, verdict_on
 from reproducer.readings.curves import CurveSpec, End, PathSpec
-from reproducer.results.run import cached_lm, stored
+from reproducer.results.fits import FitSpec
+from reproducer.results.known import Known
 from reproducer.results.solutions import Point, points_of
-from reproducer.results.specs import FitSpec, Spec
-from reproducer.results.store import Result
+from reproducer.results.specs import Result, Spec
 from reproducer.solver.recipes import recipe
-from reproducer.texts.sources import load_texts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from reproducer.analysis.estimates import Interval
 
 PATHS = {"straight": "straight line", "curved": "Bézier curve"}
-MIN_TEXTS = 3
+SHARES = {
+    "m": "shared by all solutions",
+    "text": "shared by the solutions of a text",
+    "none": "each solution's own",
+}
+CONNECTED = 0.99  # lowest accuracy on a curve that joins its ends by solutions
 MIN_CURVE_STEPS = 1000  # with fewer, a curve that fails may only be unfinished
+LEAVES = above(0.2, "a fifth of the tokens is lost")
+STAYS = below(0.2, "four in five tokens are kept at the worst point")
+NEARLY_STRAIGHT = below(1.5, "that of a half circle is 1.57")
+
+PROTOCOL = Protocol(
+    paper="Ten solutions of each of five texts, all with one m. Between any two of a text: "
+    "accuracy along the straight line, and along a quadratic Bézier curve whose control point is "
+    "trained.",
+    ours="The same paths. Only e moves on them; m is shared by the solutions of a text, which are "
+    "fitted together. A curve's length counts where it joins its ends by solutions.",
+    why="Texts that are fitted apart are independent, so intervals over texts mean what they say. "
+    "A curve that was never trained is short.",
+)
 
 
 class Params(ExperimentParams):
     """Solutions and curves.
 
-    `n_seeds` solutions of each text of `n_tokens` tokens; `share`: `m` shared by all of them,
-    or own. Those with an accuracy below `min_accuracy` are left out and counted. Curves are
-    trained for `curve_steps` steps and measured at `n_points` values of t.
+    `n_seeds` solutions of each text of `n_tokens` tokens. `share`: `m` shared by all of them ("m",
+    the paper's), by those of a text ("text"), or own ("none"). Those with an accuracy below
+    `min_accuracy` are left out and counted. Curves are trained for `curve_steps` steps and measured
+    at `n_points` values of t.
     """
 
     n_tokens: int = Field(64, ge=1)
     n_seeds: int = Field(10, ge=2)
-    share: Literal["m", "none"] = "m"
-    arrangement: str | None = None
+    share: Literal["m", "text", "none"] = "m"
+    arrangement: ArrangementName | None = None
     min_accuracy: float = Field(1.0, ge=0, le=1)
     curve_steps: int = Field(1000, ge=1)
     n_points: int = Field(21, ge=3)
 
 
+def specs(params: Params, known: Known) -> list[Spec]:
+    """The fits; once they are known, also the curves between their solutions and the paths."""
+    wanted = fits(params)
+    results = known.all(wanted)
+    between = paths(params, points_of(results)) if len(results) == len(wanted) else []
+    return [*wanted, *(path.curve for path in between), *between]
+
+
 def fits(params: Params) -> list[FitSpec]:
-    """One fit of all solutions where `m` is shared; one for each where it is not."""
-    lm = cached_lm(params.model)
-    texts = tuple(load_texts(params.source, lm, params.n_texts, params.n_tokens))
-    texts = tuple(text.prefix(params.n_tokens) for text in texts)
-    chosen = {
-        "model": params.model,
-        "arrangement": default_arrangement(params.arrangement, lm),
-        "recipe": recipe(params.recipe, max_steps=params.max_steps),
-    }
-    if params.share == "m":
-        shared = {"share": "m", "copies": params.n_seeds, "seed": params.seed}
-        return [FitSpec(texts=texts, **shared, **chosen)]
-    seeds = range(params.seed, params.seed + params.n_seeds)
-    return [FitSpec(texts=(text,), seed=seed, **chosen) for text in texts for seed in seeds]
+    """The fits of all solutions: those that share `m` in one fit, others each in its own."""
+    texts = texts_of(params, params.n_tokens)
+    if params.share == "none":
+        seeds = range(params.seed, params.seed + params.n_seeds)
+        return [fit(params, [text], seed=seed) for text in texts for seed in seeds]
+    groups = [texts] if params.share == "m" else [[text] for text in texts]
+    return [fit(params, group, share="m", copies=params.n_seeds) for group in groups]
 
 
 def paths(params: Params, points: Iterable[Point]) -> list[PathSpec]:
@@ -74,7 +95,7 @@ def paths(params: Params, points: Iterable[Point]) -> list[PathSpec]:
     for point in points:
         if point.accuracy >= params.min_accuracy:
             by_text.setdefault(point.text.id, []).append(point)
-    rule = recipe(params.recipe, max_steps=params.curve_steps)
+    rule = recipe(params.recipe, params.curve_steps)
     return [
         PathSpec(
             model=params.model,
@@ -91,37 +112,18 @@ def paths(params: Params, points: Iterable[Point]) -> list[PathSpec]:
     ]
 
 
-def specs(params: Params) -> list[Spec]:
-    """The fits; once they are stored, also the curves between their solutions and the paths."""
-    first = fits(params)
-    between = paths(params, points_of(stored(first)))
-    return [*first, *(path.curve for path in between), *between]
-
-
-def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
+def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row for each pair of solutions, kind of path and t.
 
     Columns: model, profile, text, pair, path (`straight`, `curved`), t, accuracy, stretch (arc
     length ÷ chord of the curve), n_solutions, n_left_out, n_tokens, recipe, curve_steps, share,
     device.
-
-    Raises:
-        ReproducerError: no text has two solutions that are accurate enough.
     """
-    points = points_of(results_of(fits(params), compute_missing))
-    between = paths(params, points)
-    if compute_missing and not between:
-        best = sorted(p.accuracy for p in points)[-2:]
-        raise ReproducerError(
-            f"expected two solutions of accuracy {params.min_accuracy:g} for some text, got best "
-            f"accuracies {', '.join(f'{a:.2f}' for a in best)}; allow more steps or fewer tokens"
-        )
-    results_of([path.curve for path in between], compute_missing)
-    results = results_of(between, compute_missing)
-    left_out = sum(p.accuracy < params.min_accuracy for p in points)
-    frames = [_path_frame(result) for result in results]
+    points = points_of(known.all(fits(params)))
+    frames = [_path_frame(result) for result in known.all(paths(params, points))]
     if not frames:
         return pd.DataFrame()
+    left_out = sum(point.accuracy < params.min_accuracy for point in points)
     return pd.concat(frames, ignore_index=True).assign(
         model=params.model,
         profile=params.profile,
@@ -136,52 +138,61 @@ def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
 
 def _path_frame(result: Result) -> pd.DataFrame:
     spec = PathSpec(**result.spec)
-    text = spec.curve.ends[0].fit.sequences[spec.curve.ends[0].sequence]
+    end = spec.curve.ends[0]
     frames = [
         pd.DataFrame({"t": result.arrays["t"], "accuracy": result.arrays[name], "path": name})
         for name in PATHS
     ]
     return pd.concat(frames).assign(
-        text=text.id,
+        text=end.fit.sequences[end.sequence].id,
         pair=result.key[:12],
         stretch=result.metrics["stretch"],
         device=result.provenance["device"],
     )
 
 
-def lowest(df: pd.DataFrame) -> pd.DataFrame:
-    """The lowest accuracy on each path: one row a pair; columns text, stretch, straight, curved."""
+def drops(df: pd.DataFrame) -> pd.DataFrame:
+    """How far accuracy falls on each path: mean of its ends minus its lowest point.
+
+    One row a pair; columns text, pair, stretch, straight, curved, connected (whether the curve
+    joins its ends by solutions).
+    """
     keys = ["text", "pair", "stretch"]
-    wide = df.pivot_table(index=keys, columns="path", values="accuracy", aggfunc="min")
-    return wide.reset_index().rename_axis(columns=None)
+    by_path = df.sort_values("t").groupby([*keys, "path"])["accuracy"]
+    ends = (by_path.first() + by_path.last()) / 2
+    lowest = by_path.min().unstack().reindex(columns=list(PATHS))
+    falls = (ends - by_path.min()).unstack().reindex(columns=list(PATHS))
+    return falls.assign(connected=lowest["curved"] >= CONNECTED).reset_index()
 
 
 def table(df: pd.DataFrame) -> pd.DataFrame:
-    """For each text: pairs, mean lowest accuracy of lines and curves, arc length ÷ chord."""
-    by_text = lowest(df).groupby("text")
-    return pd.DataFrame(
-        {
-            "pairs": by_text.size(),
-            "lowest accuracy, straight line": by_text["straight"].mean().round(3),
-            "lowest accuracy, Bézier curve": by_text["curved"].mean().round(3),
-            "arc ÷ chord, mean": by_text["stretch"].mean().round(3),
-            "arc ÷ chord, longest": by_text["stretch"].max().round(3),
-        }
-    )
+    """For each text: pairs, fall of accuracy on lines and curves, arc length ÷ chord."""
+    columns = ["pairs", *(f"fall, {label}" for label in PATHS.values()), "connected pairs"]
+    columns += ["arc ÷ chord, mean", "arc ÷ chord, longest"]
+    if df.empty:
+        return pd.DataFrame(columns=columns)
+    by_pair = drops(df)
+    by_text = by_pair.groupby("text")
+    stretch = by_pair["stretch"].where(by_pair["connected"]).groupby(by_pair["text"])
+    cells = [by_text.size(), *(by_text[path].mean().map(number) for path in PATHS)]
+    cells += [by_text["connected"].sum(), stretch.mean().map(number), stretch.max().map(number)]
+    return pd.concat(cells, axis=1).set_axis(columns, axis=1)
 
 
 def figure(df: pd.DataFrame) -> Figure:
     """Accuracy along t: mean over pairs, with the band from the 5th to the 95th percentile."""
-    made, axis = plots.figure()
+    drawn, axis = plots.figure()
     for (name, label), style in zip(PATHS.items(), plots.line_styles(PATHS).values(), strict=True):
+        if df.empty:
+            break
         groups = df[df["path"] == name].groupby("t")["accuracy"]
         mean, low, high = groups.mean(), groups.quantile(0.05), groups.quantile(0.95)
         axis.plot(mean.index, mean, label=label, markersize=4, **style)
         axis.fill_between(mean.index, low, high, color=style["color"], alpha=0.15, lw=0)
     axis.set(xlabel="position t on the path from one solution to the other", ylabel="accuracy")
     axis.set_ylim(-0.03, 1.05)
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return made
+    plots.legend(axis, loc="center left", bbox_to_anchor=(1, 0.5))
+    return drawn
 
 
 def note(df: pd.DataFrame) -> str:
@@ -189,72 +200,58 @@ def note(df: pd.DataFrame) -> str:
     if df.empty:
         return "No result of this profile is stored."
     first = df.iloc[0]
-    shared = "shared by all solutions" if first["share"] == "m" else "each solution's own"
     return (
         f"Computed with {first['model']} on {first['device']}, profile {first['profile']}: "
-        f"{first['n_solutions']} solutions of texts of {first['n_tokens']} tokens, m {shared}, "
-        f"recipe {first['recipe']}; curves trained for {first['curve_steps']} steps; "
-        f"{first['n_left_out']} unsolved fits left out; {df['pair'].nunique()} pairs of "
-        f"{df['text'].nunique()} texts."
+        f"{first['n_solutions']} solutions of texts of {first['n_tokens']} tokens, m "
+        f"{SHARES[first['share']]}, recipe {first['recipe']}; curves trained for "
+        f"{first['curve_steps']} steps; {first['n_left_out']} unsolved fits left out; "
+        f"{df['pair'].nunique()} pairs of {df['text'].nunique()} texts."
     )
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:
-    """Straight lines fail; Bézier curves succeed; the curves are nearly straight."""
-    if df.empty or not tested(df["model"].iloc[0]):
+    """Straight lines leave the solutions; curves stay; curves that stay are nearly straight."""
+    if df.empty:
         return []
-    by_text = lowest(df).groupby("text")
+    pairs = drops(df)
+    lacking = "solutions that share m" if df["share"].iloc[0] == "none" else ""
+    steps = f"curves of {MIN_CURVE_STEPS} or more steps"
+    unfinished = "" if df["curve_steps"].iloc[0] >= MIN_CURVE_STEPS else steps
+    longest = pairs[pairs["connected"]].groupby("text")["stretch"].max()
+    shared = {"experiment": "connectivity", "unit": "texts"}
+    fall = "accuracy at the ends minus the lowest on the way, mean over the pairs of a text"
     return [
-        _verdict(
+        verdict(
             df,
+            (_mean_fall(pairs, "straight"), LEAVES),
             id="A9.straight",
-            claim="Straight lines between solutions of one text leave them: lowest accuracy",
+            claim=f"Straight lines between solutions of one text leave them: {fall}",
             published="drops well below 1; shown as a curve",
-            values=by_text["straight"].mean(),
-            criterion="mean lowest accuracy below 0.9",
-            holds=lambda a: a < 0.9,
+            untested=lacking,
+            **shared,
         ),
-        _verdict(
+        verdict(
             df,
+            (_mean_fall(pairs, "curved"), STAYS),
             id="A9.curved",
-            claim="Bézier curves between them stay among the solutions: lowest accuracy",
-            published="near 1; shown as a curve",
-            values=by_text["curved"].mean(),
-            criterion="mean lowest accuracy above 0.9",
-            holds=lambda a: a > 0.9,
-            min_steps=MIN_CURVE_STEPS,
+            claim=f"Bézier curves between them stay among the solutions: {fall}",
+            published="near 0; shown as a curve",
+            untested=lacking or unfinished,
+            **shared,
         ),
-        _verdict(
+        verdict(
             df,
+            (mean_interval(longest), NEARLY_STRAIGHT),
             id="A9.stretch",
-            claim="The curves are nearly straight: longest arc length ÷ chord",
+            claim="The curves that stay are nearly straight: arc length ÷ chord, the longest of a "
+            "text",
             published="1.2",
-            values=by_text["stretch"].max(),
-            criterion="mean over texts of the longest below 1.5",
-            holds=lambda s: s < 1.5,
-            min_steps=MIN_CURVE_STEPS,
+            untested=lacking or unfinished or ("" if len(longest) else "curves that stay"),
+            **shared,
         ),
     ]
 
 
-def _verdict(
-    df: pd.DataFrame,
-    *,
-    values: pd.Series,
-    criterion: str,
-    holds: Callable[[float], bool],
-    min_steps: int = 0,
-    **fields,
-) -> Verdict:
-    enough = len(values) >= MIN_TEXTS and df["curve_steps"].iloc[0] >= min_steps
-    needs = f"{MIN_TEXTS} or more texts" + (f" and {min_steps} curve steps" if min_steps else "")
-    return verdict_on(
-        df,
-        bootstrap_interval(np.asarray(values)),
-        holds,
-        enough,
-        experiment="connectivity",
-        n=len(values),
-        criterion=f"{criterion}, whole interval over texts; needs {needs}",
-        **fields,
-    )
+def _mean_fall(pairs: pd.DataFrame, path: str) -> Interval:
+    known = pairs.dropna(subset=[path])
+    return mean_interval(known[path], known["text"], bounds=(0, 1))
