@@ -5,6 +5,7 @@ This is the one place that schedules, loads models and writes to a store.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -65,10 +66,21 @@ def computing(specs: Sequence[Spec], known: Known, progress: bool = True) -> Ite
     for level in _levels(specs):
         missing = [spec for spec in level if spec not in known]
         if missing:
+            _require_permission(missing)
             known.store.require_writable()
         for result in _computed(_settled(missing, known), known, progress):
             known.store.put(result)
             yield result
+
+
+def _require_permission(missing: Sequence[Spec]) -> None:
+    """Raise where this process may only read results, as when the shipped book is built."""
+    if os.environ.get("REPRODUCER_COMPUTE") == "never":
+        first = missing[0]
+        raise ReproducerError(
+            f"{len(missing)} results are missing, the first of kind {first.kind!r} on "
+            f"{first.model!r}, and REPRODUCER_COMPUTE=never forbids to compute them"
+        )
 
 
 class _MissingError(Exception):

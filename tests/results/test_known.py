@@ -6,7 +6,9 @@ from typing import Literal
 
 import pytest
 
+from reproducer.errors import ReproducerError
 from reproducer.models.card import model_card
+from reproducer.readings.first_position import PositionSpec
 from reproducer.results.fits import FitSpec
 from reproducer.results.known import Known
 from reproducer.results.packs import Packs, pack
@@ -152,3 +154,14 @@ def test_weights_of_another_digest_are_refused(known, tiny):
     with pytest.raises(ValueError, match="expected the weights files:0000, got untrained:"):
         compute([other], known, progress=False)
     assert model_card("tiny").weights == spec(0).weights
+
+
+def test_a_process_may_be_kept_from_computing(monkeypatch):
+    position = PositionSpec(model="tiny", n_inputs=2, n_draws=2)
+    monkeypatch.setenv("REPRODUCER_COMPUTE", "never")
+    with pytest.raises(ReproducerError, match="1 results are missing.*'positions'.*never"):
+        compute([position], progress=False)
+    monkeypatch.delenv("REPRODUCER_COMPUTE")
+    (first,) = compute([position], progress=False)
+    monkeypatch.setenv("REPRODUCER_COMPUTE", "never")
+    assert compute([position], progress=False)[0].key == first.key
