@@ -6,19 +6,21 @@ same starts, solved in both dtypes; what counts is the paired difference.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from reproducer.analysis.intervals import bootstrap_interval
 from reproducer.experiments import plots
-from reproducer.experiments.base import default_arrangement, fit_frame, results_of, tested
+from reproducer.experiments.base import fit, fit_frame, tested, texts_of
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.verdicts import Verdict
-from reproducer.results.run import cached_lm
-from reproducer.results.specs import FitSpec
-from reproducer.solver.recipes import recipe
-from reproducer.texts.sources import load_texts
+from reproducer.results.fits import FitSpec
+from reproducer.results.known import Known
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MARGIN = 0.03
 DTYPES = ("float32", "bfloat16")
@@ -36,19 +38,11 @@ class Params(ExperimentParams):
     n_seeds: int = Field(2, ge=1)
 
 
-def specs(params: Params) -> list[FitSpec]:
+def specs(params: Params, known: Known) -> list[FitSpec]:
     """One fit for each dtype, length, text and seed."""
-    lm = cached_lm(params.model)
-    texts = load_texts(params.source, lm, params.n_texts, max(params.lengths))
+    texts = texts_of(params, max(params.lengths))
     return [
-        FitSpec(
-            model=params.model,
-            dtype=dtype,
-            arrangement=default_arrangement(params.arrangement, lm),
-            texts=(text.prefix(n_tokens),),
-            seed=seed,
-            recipe=recipe(params.recipe, max_steps=params.max_steps),
-        )
+        fit(params, [text.prefix(n_tokens)], dtype=dtype, seed=seed)
         for dtype in DTYPES
         for n_tokens in params.lengths
         for text in texts
@@ -56,9 +50,9 @@ def specs(params: Params) -> list[FitSpec]:
     ]
 
 
-def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
+def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row a fit; see `reproducer.experiments.base.fit_frame`."""
-    return fit_frame(results_of(specs(params), compute_missing), params)
+    return fit_frame(known.all(specs(params, known)), params)
 
 
 def differences(df: pd.DataFrame) -> pd.DataFrame:

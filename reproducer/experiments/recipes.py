@@ -7,20 +7,22 @@ tuned are not among them (`reproducer.solver.recipes`).
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from reproducer.experiments import plots
-from reproducer.experiments.base import default_arrangement, fit_frame, results_of, tested
+from reproducer.experiments.base import fit, fit_frame, tested, texts_of
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.verdicts import Verdict, judge
-from reproducer.results.run import cached_lm
-from reproducer.results.specs import FitSpec
+from reproducer.results.fits import FitSpec
+from reproducer.results.known import Known
 from reproducer.solver.recipes import recipe
-from reproducer.texts.sources import load_texts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TARGET = 0.95
 RESAMPLES = 1000
@@ -35,31 +37,21 @@ class Params(ExperimentParams):
     n_texts: int = Field(32, ge=1)
 
 
-def specs(params: Params) -> list[FitSpec]:
+def specs(params: Params, known: Known) -> list[FitSpec]:
     """One traced fit for each recipe and text."""
-    lm = cached_lm(params.model)
+    texts = texts_of(params, params.n_tokens)
     return [
-        FitSpec(
-            model=params.model,
-            arrangement=default_arrangement(params.arrangement, lm),
-            texts=(text.prefix(params.n_tokens),),
-            seed=params.seed,
-            recipe=recipe(name, max_steps=params.max_steps),
-            trace=True,
-        )
+        fit(params, [text], recipe=recipe(name, params.max_steps), trace=True)
         for name in params.recipes
-        for text in load_texts(params.source, lm, params.n_texts, params.n_tokens)
+        for text in texts
     ]
 
 
-def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
+def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row a fit; `curve` is the best accuracy seen up to each step, held after the last."""
-    found = results_of(specs(params), compute_missing)
-    df = fit_frame(found, params)
-    if df.empty:
-        return df
-    curves = [_best_so_far(r.arrays["trace_accuracy"].numpy(), params.max_steps) for r in found]
-    return df.assign(curve=curves)
+    results = known.all(specs(params, known))
+    curves = [_best_so_far(r.arrays["trace_accuracy"], params.max_steps) for r in results]
+    return fit_frame(results, params).assign(curve=curves)
 
 
 def _best_so_far(accuracy: np.ndarray, max_steps: int) -> np.ndarray:

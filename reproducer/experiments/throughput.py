@@ -7,21 +7,26 @@ sides as well as we can (see `reproducer.readings.decoding`).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from pydantic import Field, model_validator
 
 from reproducer.analysis.intervals import bootstrap_interval
 from reproducer.errors import ReproducerError
 from reproducer.experiments import plots
-from reproducer.experiments.base import results_of, tested
+from reproducer.experiments.base import tested
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.published import published
 from reproducer.experiments.verdicts import Verdict, verdict_on
-from reproducer.models.language_model import RANDOM_PREFIX
+from reproducer.models.zoo import RANDOM_PREFIX
 from reproducer.readings.speed import DecodingSpec
+from reproducer.results.known import Known
 from reproducer.results.provenance import joined_devices
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WAYS = ("one pass", "autoregressive")
 CODES = ("library", "fast")
@@ -60,7 +65,7 @@ def longest_published(model: str) -> int:
     return int(found.max())
 
 
-def specs(params: Params) -> list[DecodingSpec]:
+def specs(params: Params, known: Known) -> list[DecodingSpec]:
     """Both ways of both codes with one text, and of the fast code with more."""
     lengths = params.lengths or [longest_published(model) for model in params.models]
     runs = [("library", 1), *(("fast", batch) for batch in params.batches)]
@@ -74,21 +79,21 @@ def specs(params: Params) -> list[DecodingSpec]:
     ]
 
 
-def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
+def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row for each timing.
 
     Columns: model, n_tokens, batch, way, code, seconds, spread, tokens_per_second, profile,
     dtype, device, on_gpu.
     """
-    rows = [
+    timings = [
         {
             **{name: r.spec[name] for name in ("model", "n_tokens", "batch", "way", "code")},
             **r.metrics,
             **{name: r.provenance[name] for name in ("dtype", "device")},
         }
-        for r in results_of(specs(params), compute_missing)
+        for r in known.all(specs(params, known))
     ]
-    return pd.DataFrame(rows).assign(profile=params.profile) if rows else pd.DataFrame()
+    return pd.DataFrame(timings).assign(profile=params.profile) if timings else pd.DataFrame()
 
 
 def ratios(df: pd.DataFrame) -> pd.DataFrame:

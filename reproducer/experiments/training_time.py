@@ -7,23 +7,27 @@ counted in fits. Untrained architectures (`random:<name>`) have a time a step bu
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from reproducer.analysis.intervals import bootstrap_interval
 from reproducer.experiments import plots
-from reproducer.experiments.base import default_arrangement, results_of, tested
+from reproducer.experiments.base import fit, tested
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.published import published
 from reproducer.experiments.verdicts import Verdict, verdict_on
-from reproducer.models.language_model import RANDOM_PREFIX
+from reproducer.models.card import model_card
+from reproducer.models.zoo import RANDOM_PREFIX
 from reproducer.readings.speed import StepSpec
-from reproducer.results.run import cached_lm
-from reproducer.results.specs import FitSpec, Spec
-from reproducer.results.store import Result
-from reproducer.solver.recipes import recipe
+from reproducer.results.fits import FitSpec
+from reproducer.results.known import Known
+from reproducer.results.specs import Result, Spec
 from reproducer.texts.sources import load_texts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Params(ExperimentParams):
@@ -38,7 +42,7 @@ class Params(ExperimentParams):
     repeats: int = Field(20, ge=1)
 
 
-def specs(params: Params) -> list[Spec]:
+def specs(params: Params, known: Known) -> list[Spec]:
     """Fits and timed steps of every model."""
     return [
         spec for model in params.models for spec in (*fits(params, model), *steps(params, model))
@@ -49,17 +53,12 @@ def fits(params: Params, model: str) -> list[FitSpec]:
     """One fit for each length and text, none of untrained weights."""
     if model.startswith(RANDOM_PREFIX):
         return []
-    lm = cached_lm(model)
+    card, longest = model_card(model), max(params.lengths)
+    texts = load_texts(params.source, model, params.n_texts, longest)
     return [
-        FitSpec(
-            model=model,
-            arrangement=default_arrangement(None, lm),
-            texts=(text.prefix(n_tokens),),
-            seed=params.seed,
-            recipe=recipe(params.recipe, max_steps=params.max_steps),
-        )
+        fit(params, [text.prefix(n_tokens)], model=model, arrangement=card.arrangement)
         for n_tokens in params.lengths
-        for text in load_texts(params.source, lm, params.n_texts, max(params.lengths))
+        for text in texts
     ]
 
 
@@ -72,7 +71,7 @@ def steps(params: Params, model: str) -> list[StepSpec]:
     ]
 
 
-def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
+def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row for each fit, or for each length of a model that is not fitted.
 
     Columns: model, n_tokens, text, steps, solved, recorded_seconds (the fit's share of the batch
@@ -82,8 +81,8 @@ def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
     """
     frames = []
     for model in params.models:
-        timed = _timed(results_of(steps(params, model), compute_missing), params.batch)
-        fitted = _fitted(results_of(fits(params, model), compute_missing))
+        timed = _timed(known.all(steps(params, model)), params.batch)
+        fitted = _fitted(known.all(fits(params, model)))
         if not timed.empty:
             frames.append(timed.merge(fitted, how="left", on="n_tokens").assign(model=model))
     if not frames:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reproducer import load_params
+from reproducer import load_params, study
 from reproducer.experiments import precision, recipes
 
 
@@ -64,7 +64,7 @@ def test_a_fast_recipe_that_never_arrives_has_no_number():
 
 
 def test_collected_curves_have_the_whole_budget(monkeypatch):
-    df = recipes.collect(load_params("recipes", "smoke", recipes=("paper", "paper")))
+    df = study(load_params("recipes", "smoke", recipes=("paper", "paper")))
     assert all(len(c) == df["max_steps"].iloc[0] for c in df["curve"])
     assert recipes.figure(df).axes and len(recipes.table(df)) == 1
 
@@ -96,7 +96,7 @@ def test_precision_verdicts():
 
 
 def test_precision_table_and_figure():
-    df = precision.collect(load_params("precision", "smoke"))
+    df = study(load_params("precision", "smoke"))
     assert set(df["dtype"]) == set(precision.DTYPES)
     assert list(precision.table(df).index) == sorted(df["n_tokens"].unique())
     assert precision.figure(df).axes

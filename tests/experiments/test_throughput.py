@@ -7,6 +7,7 @@ import pytest
 from reproducer.errors import ReproducerError
 from reproducer.experiments import throughput
 from reproducer.experiments.profiles import load_params
+from reproducer.experiments.study import study
 
 
 def timings(one_pass, autoregressive, batches=(1, 8, 64), on_gpu=True, code="fast"):
@@ -70,12 +71,12 @@ def test_verdicts_need_a_gpu():
 
 def test_live_timings_on_the_tiny_model():
     params = load_params("throughput", "smoke")
-    df = throughput.collect(params)
+    df = study(params)
     assert len(df) == 2 * (1 + len(params.batches))
     assert (df["tokens_per_second"] > 0).all()
     np.testing.assert_allclose(
         df["tokens_per_second"], df["batch"] * df["n_tokens"] / df["seconds"]
     )
     assert throughput.claims(df) == []
-    again = throughput.collect(params, compute_missing=False)
+    again = study(params, compute=False)
     pd.testing.assert_frame_equal(df, again)

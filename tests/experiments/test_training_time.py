@@ -6,6 +6,7 @@ import pytest
 
 from reproducer.experiments import training_time
 from reproducer.experiments.profiles import load_params
+from reproducer.experiments.study import study
 
 
 def frame(model="pythia-160m", on_gpu=True, steps=(100.0, 300.0)):
@@ -50,7 +51,7 @@ def test_verdict_is_the_ratio_to_the_paper_and_needs_a_gpu():
 
 def test_live_run_multiplies_steps_and_seconds():
     params = load_params("training_time", "smoke", models=["tiny", "random:tiny"])
-    df = training_time.collect(params)
+    df = study(params)
     fitted = df[df["model"] == "tiny"]
     assert len(fitted) == params.n_texts * len(params.lengths)
     assert (fitted["steps"] <= params.max_steps).all()
@@ -61,4 +62,4 @@ def test_live_run_multiplies_steps_and_seconds():
     assert (df["step_seconds"] > 0).all()
     assert "seconds a fit" in training_time.table(df).to_string()
     assert training_time.claims(df) == []
-    pd.testing.assert_frame_equal(df, training_time.collect(params, compute_missing=False))
+    pd.testing.assert_frame_equal(df, study(params, compute=False))
