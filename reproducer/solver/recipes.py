@@ -33,12 +33,12 @@ class Recipe(BaseModel):
 
     Every component of a proto-token starts from N(0, `init_std`²), drawn for each text by itself
     (`start` "own") or once for all texts of a seed ("common"). AdamW follows with decoupled weight
-    decay. A fit ends when the accuracy over its tokens reaches
-    `stop_accuracy`, or after `max_steps`. With `decay_to` below 1 the learning rate falls
-    along a half cosine from `lr` to `decay_to · lr` at `max_steps`. With `warm_m` every `m` starts
-    at the vector of that name (`reproducer.results.warm_starts`) instead. With `restart_every`, a
-    fit whose best accuracy is below `restart_below` after that many steps, or a multiple, begins
-    again from a fresh draw; its budget goes on and its best state is kept.
+    decay. A fit ends when the accuracy over its tokens reaches `stop_accuracy` (None: it goes on),
+    or after `max_steps`. With `decay_to` below 1 the learning rate falls along a half cosine from
+    `lr` to `decay_to · lr` at `max_steps`. With `warm_m` every `m` starts at the vector of that
+    name (`reproducer.results.warm_starts`) instead. With `restart_every`, a fit whose best accuracy
+    is below `restart_below` after that many steps, or a multiple, begins again from a fresh draw;
+    its budget goes on and its best state is kept.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,7 +53,7 @@ class Recipe(BaseModel):
     weight_decay: float = Field(0.01, ge=0)
     decay_to: float = Field(1.0, gt=0, le=1)
     max_steps: int = Field(5000, ge=1)
-    stop_accuracy: float = Field(1.0, gt=0, le=1)
+    stop_accuracy: float | None = Field(1.0, gt=0, le=1)
     restart_every: int = Field(0, ge=0)
     restart_below: float = Field(0.25, gt=0, le=1)
 

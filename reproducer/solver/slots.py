@@ -86,7 +86,9 @@ class Slots:
 
     @property
     def needed(self) -> int:
-        """Right tokens that the stopping accuracy asks of a problem."""
+        """Right tokens that the stopping accuracy asks of a problem; all and one more for None."""
+        if self.recipe.stop_accuracy is None:
+            return self.like.targets.numel() + 1
         # The slack keeps 0.9 · 10 tokens from asking for 10.
         return math.ceil(self.recipe.stop_accuracy * self.like.targets.numel() - 1e-9)
 

@@ -89,6 +89,20 @@ def test_slots_are_refilled_when_problems_finish_at_different_times(tiny):
     assert all(s.solved == (s.accuracy.item() >= 0.5) for _, s in solutions)
 
 
+def test_without_a_stopping_accuracy_a_fit_goes_on_to_its_last_step(tiny):
+    ends = Recipe(name="x", lr=0.1, max_steps=200, stop_accuracy=0.5)
+    goes_on = ends.model_copy(update={"stop_accuracy": None})
+    problems = [spec.problem(tiny) for spec in fit_specs(tiny, n_texts=3, recipe=ends)]
+    early, late = (solve_all(tiny, problems, recipe, trace=True) for recipe in (ends, goes_on))
+    assert any(solution.solved and solution.steps < 200 for solution in early)
+    for short, long in zip(early, late, strict=True):
+        assert long.steps == 200 and not long.solved
+        assert long.accuracy >= short.accuracy
+        # The same steps, as far as the one went.
+        traces = (s.trace["loss_nats"][: min(short.steps, 50)] for s in (short, long))
+        torch.testing.assert_close(*traces, rtol=1e-2, atol=1e-2)
+
+
 def test_problems_of_several_shapes_share_a_call(tiny):
     problems = [s.problem(tiny) for n in (2, 4) for s in fit_specs(tiny, 2, n)]
     solutions = solve_all(tiny, problems)
