@@ -18,6 +18,7 @@ from reproducer.results.specs import Result
 from reproducer.solver.arrangements import arrangement
 from reproducer.solver.recipes import recipe
 from reproducer.texts.sources import PASSAGES, Text, load_texts
+from reproducer.texts.teachers import TEACHERS
 
 if TYPE_CHECKING:
     from reproducer.analysis.estimates import Interval
@@ -30,6 +31,7 @@ ArrangementName = Annotated[str, AfterValidator(lambda name: arrangement(name).n
 PassageSource = Annotated[
     str, AfterValidator(lambda name: require_name("source of passages", name, PASSAGES))
 ]
+TeacherName = Annotated[str, AfterValidator(lambda n: require_name("teacher", n, TEACHERS))]
 
 
 class Protocol(NamedTuple):
@@ -67,6 +69,12 @@ def texts_of(params: ExperimentParams, n_tokens: int, n_texts: int | None = None
     return [text.prefix(n_tokens) for text in texts]
 
 
+def decoded(params: ExperimentParams, texts: Sequence[Text]) -> tuple[str, ...]:
+    """What a sentence encoder reads of `texts`: the tokens that are fitted, and no more."""
+    decode = model_card(params.model).tokenizer.decode
+    return tuple(decode(text.tokens) for text in texts)
+
+
 def fit_frame(results: Iterable[Result], params: ExperimentParams) -> pd.DataFrame:
     """One row for each sequence of each fit.
 
@@ -102,19 +110,31 @@ def _fit_rows(result: Result) -> Iterable[dict]:
         }
 
 
-def number(value: float, digits: int = 3, signed: bool = False) -> str:
+def number(value: float | None, digits: int = 2, signed: bool = False) -> str:
     """A number as a cell of a table, rounded, never -0; a dash where there is none."""
-    if not math.isfinite(value):
+    if value is None or not math.isfinite(value):
         return "–"
-    return f"{round(value, digits) + 0.0:{'+' if signed else ''}.{digits}f}"
+    return f"{round(float(value), digits) + 0.0:{'+' if signed else ''}.{digits}f}"
 
 
-def with_interval(interval: Interval, digits: int = 3, signed: bool = False) -> str:
-    """An estimate and its interval as a cell of a table; dashes where there is none."""
-    centre, *ends = (
+def with_interval(interval: Interval, digits: int = 2, signed: bool = False) -> str:
+    """An estimate and its interval as a cell of a table, the interval only where there is one."""
+    centre, low, high = (
         number(value, digits, signed) for value in (interval.estimate, interval.low, interval.high)
     )
-    return f"{centre} [{', '.join(ends)}]" if interval.given else centre
+    return f"{centre} ({low} … {high})" if interval.given else centre
+
+
+def dashed(frame: pd.DataFrame, digits: int = 2) -> pd.DataFrame:
+    """A table's numbers as text of so many digits; a dash where there is none."""
+    return frame.map(lambda value: number(value, digits))
+
+
+def on_one_device(timings: Sequence[Result]) -> list[Result]:
+    """The timings of the device and dtype that most have; those of others do not compare."""
+    places = [(r.provenance["device"], r.provenance["dtype"]) for r in timings]
+    most = max(dict.fromkeys(places), key=places.count, default=None)
+    return [r for r, place in zip(timings, places, strict=True) if place == most]
 
 
 def scale_note(frame: pd.DataFrame) -> str:
@@ -139,7 +159,7 @@ def cut_note(params: ExperimentParams) -> str:
 
 def _differences(ours: BaseModel, theirs: BaseModel, prefix: str = "") -> list[str]:
     cuts = []
-    for name in type(ours).model_fields.keys() - SUBJECTS:
+    for name in type(ours).model_fields.keys() - SUBJECTS - set(getattr(ours, "UNUSED", ())):
         a, b = getattr(ours, name), getattr(theirs, name)
         if isinstance(a, BaseModel):
             cuts += _differences(a, b, f"{name}.")

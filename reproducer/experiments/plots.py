@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -96,3 +98,20 @@ def powers_axis(axis: Axes, values: Iterable[int]) -> None:
     axis.set_xscale("log", base=2)
     axis.set_xticks(ticks, [str(tick) for tick in ticks])
     axis.minorticks_off()
+
+
+def log_axis(axis: Axes) -> None:
+    """A logarithmic y axis with plain numbers at 1, 2 and 5 of every decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.yaxis.set_minor_locator(NullLocator())
+
+
+def mean_trace(traces: Iterable[np.ndarray]) -> np.ndarray:
+    """Mean over fits by step; a fit that ended keeps its last value."""
+    traces = list(traces)
+    longest = max(len(trace) for trace in traces)
+    return np.mean([np.pad(t, (0, longest - len(t)), mode="edge") for t in traces], axis=0)

@@ -7,7 +7,7 @@ profile changes, for all experiments (`common`) or for one. Unknown keys are err
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -25,6 +25,9 @@ class ExperimentParams(BaseModel):
     """What all experiments share; each module's `Params` adds its own fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # Fields that an experiment does not read.
+    UNUSED: ClassVar[tuple[str, ...]] = ()
 
     profile: str = SHIPPED
     model: str = "smollm2-135m"

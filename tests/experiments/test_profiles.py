@@ -39,10 +39,10 @@ def test_unknown_keys_in_a_profile_fail(monkeypatch):
 
 
 def test_a_page_says_what_was_cut():
-    note = cut_note(load_params("semantic_regularizers", "paper", n_texts=3, lengths=(8,)))
+    note = cut_note(load_params("anchoring", "paper", n_texts=3, lengths=(8,)))
     assert "n_texts 3 instead of 50" in note and "lengths 8 instead of 8, 16, 32, 64" in note
     assert "weights" not in note
-    relation = {"weights": (0, 10)}
-    note = cut_note(load_params("semantic_regularizers", "paper", relation=relation))
-    assert "relation.weights 0.0, 10.0 instead of 0.0, 1.0, 10.0" in note
+    # What an experiment does not read is no cut.
+    note = cut_note(load_params("distillation", "paper", n_texts=3, weights=(0, 10)))
+    assert note == "Against the papers' protocol: weights 0.0, 10.0 instead of 0.0, 1.0, 10.0."
     assert cut_note(load_params("noise", "paper")) == "The papers' protocol."
