@@ -1,0 +1,242 @@
+"""B5: can `e` be anchored to what its text means? (Bondarenko et al., Figs 7–10)
+
+The loss gets a second term, `weight · (1 − cos(e, t))`, where t is the sentence embedding of the
+text and `e` starts at t. The paper finds that a weak anchor mostly keeps reconstruction and lets
+the cosine fall to about 0, and that a strong one raises the cosine and costs reconstruction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from reproducer.analysis.intervals import mean_interval
+from reproducer.experiments import plots
+from reproducer.experiments.base import (
+    ArrangementName,
+    Protocol,
+    TeacherName,
+    dashed,
+    decoded,
+    fit,
+    fit_frame,
+    texts_of,
+)
+from reproducer.experiments.claims import Verdict, above, below, verdict, within
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.results.fits import FitSpec, Regularizer
+from reproducer.results.known import Known
+from reproducer.results.sentence_vectors import SentenceVectorsSpec
+from reproducer.results.specs import Result, Spec
+from reproducer.solver.recipes import recipe
+from reproducer.texts.sentence_encoder import EMBEDDED
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WEAK, STRONG = 0.02, 0.5
+MIN_ACCURACY = 0.8
+MAX_HELD = 0.1
+
+PROTOCOL = Protocol(
+    paper="Llama-3.2-1B under an anchor to Qwen3-Embedding-8B, `e` starting at the embedding. A "
+    "fit ends when it is solved, and the cosine is drawn against the step.",
+    ours="The same term and start, on other models with a teacher of fitting width. `fixed_steps` "
+    "lets every fit go on to its last step, and there the cosine is read.",
+    why="`e` starts at the teacher and moves away with every step, so the cosine of a fit that "
+    "ends early says how soon it ended. Where fits end early, their last value stands for the rest "
+    "and the claims on the cosine are not judged.",
+)
+
+
+class Params(ExperimentParams):
+    """`lengths`: tokens N; `weights` of the anchor, 0 is the control; `starts` of `e`.
+
+    With `fixed_steps` no fit ends before `max_steps`; else one ends at `stop_accuracy`.
+    """
+
+    teacher: TeacherName = EMBEDDED
+    lengths: tuple[int, ...] = Field((8, 16, 32, 64), min_length=1)
+    weights: tuple[float, ...] = Field((0.0, 0.02, 0.1, 0.5), min_length=1)
+    starts: tuple[Literal["teacher", "normal"], ...] = Field(("teacher", "normal"), min_length=1)
+    arrangement: ArrangementName | None = None
+    max_steps: int = Field(2000, ge=1)
+    stop_accuracy: float = Field(0.9, gt=0, le=1)
+    fixed_steps: bool = False
+
+
+def specs(params: Params, known: Known) -> list[Spec]:
+    """The fits, all with traces, and what the teacher makes of each text."""
+    wanted = fits(params)
+    return [*(spec.penalty.teacher for spec in wanted), *wanted]
+
+
+def fits(params: Params) -> list[FitSpec]:
+    """One fit for each length, text, start and weight."""
+    until = params.stop_accuracy if not params.fixed_steps else None
+    course = recipe(params.recipe, params.max_steps).model_copy(update={"stop_accuracy": until})
+    wanted = []
+    for n_tokens in params.lengths:
+        for text in texts_of(params, n_tokens):
+            teacher = SentenceVectorsSpec(model=params.teacher, sentences=decoded(params, [text]))
+            for start in params.starts:
+                for weight in params.weights:
+                    penalty = Regularizer(
+                        term="anchor",
+                        weight=weight,
+                        teacher=teacher,
+                        start_at_teacher=start == "teacher",
+                    )
+                    wanted.append(fit(params, [text], recipe=course, penalty=penalty, trace=True))
+    return wanted
+
+
+def rows(params: Params, known: Known) -> pd.DataFrame:
+    """One row a fit: `fit_frame`, weight, start, and the cosine of `e` and its teacher.
+
+    `trace` is the cosine at each step, `cosine` that of the last step of the budget. A fit that
+    ended before keeps its last value, and is `held`.
+    """
+    results = known.all(fits(params))
+    frame = fit_frame(results, params)
+    return frame.join(pd.DataFrame([_anchor(result) for result in results]))
+
+
+def _anchor(result: Result) -> dict:
+    penalty, trace = result.spec["penalty"], result.arrays["trace_agreement"].astype(float)
+    finite = trace[np.isfinite(trace)]
+    return {
+        "weight": penalty["weight"],
+        "start": "teacher" if penalty["start_at_teacher"] else "normal",
+        "trace": trace,
+        "cosine": finite[-1] if len(finite) else np.nan,
+        "held": len(finite) < result.spec["recipe"]["max_steps"],
+    }
+
+
+def table(df: pd.DataFrame) -> pd.DataFrame:
+    """By start and weight: accuracy at each N, cosine at the last step, fits that ended before."""
+    if df.empty:
+        return pd.DataFrame()
+    keys = ["start", "weight"]
+    cells = df.pivot_table(index=keys, columns="n_tokens", values="accuracy")
+    cells.columns = [f"accuracy, N = {n}" for n in cells.columns]
+    by_setting = df.groupby(keys)
+    cells["cosine with the teacher"] = by_setting["cosine"].mean()
+    cells["ended before the last step"] = by_setting["held"].mean()
+    return dashed(cells)
+
+
+def figure(df: pd.DataFrame) -> Figure:
+    """Accuracy against length, cosine against step, and one against the other."""
+    drawn, axes = plots.figure(3, figsize=(13, 3.8))
+    if df.empty:
+        return drawn
+    starts = dict(zip(df["start"].unique(), ("-", ":"), strict=False))
+    for weight, style in plots.line_styles(sorted(df["weight"].unique())).items():
+        for start, dash in starts.items():
+            cell = df[(df["weight"] == weight) & (df["start"] == start)]
+            if len(cell):
+                _draw(axes, cell, style | {"linestyle": dash, "label": f"{weight:g}, {start}"})
+    plots.powers_axis(axes[0], df["n_tokens"])
+    axes[0].set(xlabel="tokens N", ylabel="accuracy", ylim=(-0.03, 1.05))
+    axes[1].set(xlabel="step", ylabel="cosine of e and teacher")
+    axes[2].set(xlabel="cosine of e and teacher", ylabel="accuracy", ylim=(-0.03, 1.05))
+    axes[2].legend(title="weight, start of e", loc="upper left", bbox_to_anchor=(1, 1))
+    return drawn
+
+
+def _draw(axes: np.ndarray, cell: pd.DataFrame, look: dict) -> None:
+    by_length = cell.groupby("n_tokens")["accuracy"].mean()
+    axes[0].plot(by_length.index, by_length, **look)
+    axes[1].plot(plots.mean_trace(cell["trace"]), **look | {"marker": ""})
+    filled = look["color"] if look["linestyle"] == "-" else "none"
+    point = {"color": look["color"], "marker": look["marker"], "label": look["label"]}
+    axes[2].scatter(cell["cosine"].mean(), cell["accuracy"].mean(), facecolor=filled, **point)
+
+
+def claims(df: pd.DataFrame) -> list[Verdict]:
+    """A weak anchor keeps reconstruction and lets `e` go; a strong one does the reverse."""
+    if df.empty:
+        return []
+    return [
+        _verdict(
+            df,
+            (
+                mean_interval(_by_text(df, "accuracy", WEAK, 0.0), bounds=(-1, 1)),
+                above(-0.1, "'mostly survives': no more than a tenth of the tokens is lost"),
+            ),
+            id="B5.weak",
+            claim=f"An anchor of weight {WEAK:g} keeps reconstruction: change of accuracy",
+            published="mostly survives (figures)",
+        ),
+        _verdict(
+            df,
+            (
+                mean_interval(_by_text(df, "cosine", WEAK)),
+                within(-0.2, 0.2, "five times the spread of random directions in 576 dimensions"),
+            ),
+            held=[WEAK],
+            id="B5.weak-cosine",
+            claim=f"An anchor of weight {WEAK:g} lets e move away from its teacher: cosine at step "
+            f"{df['max_steps'].max()}",
+            published="near 0 (figures)",
+        ),
+        _verdict(
+            df,
+            (
+                mean_interval(_by_text(df, "accuracy", STRONG, 0.0), bounds=(-1, 1)),
+                below(-0.2, "'falls sharply': a fifth of the tokens, twice what 'mostly' allows"),
+            ),
+            id="B5.strong",
+            claim=f"An anchor of weight {STRONG:g} costs reconstruction: change of accuracy",
+            published="falls sharply (figures)",
+        ),
+        _verdict(
+            df,
+            (
+                mean_interval(_by_text(df, "cosine", STRONG, WEAK)),
+                above(0.2, "beyond what counts as near 0 under the weak anchor"),
+            ),
+            held=[WEAK, STRONG],
+            id="B5.strong-cosine",
+            claim=f"An anchor of weight {STRONG:g} keeps e nearer to its teacher: cosine at step "
+            f"{df['max_steps'].max()}, minus that of {WEAK:g}",
+            published="rises (figures)",
+        ),
+    ]
+
+
+def _verdict(df: pd.DataFrame, part: tuple, held: list[float] | None = None, **fields) -> Verdict:
+    """Of fits that start at the teacher, as the paper's; `held`: weights whose last step counts."""
+    cells = _at_teacher(df)
+    control = cells.loc[cells["weight"] == 0, "accuracy"]
+    early = cells.loc[cells["weight"].isin(held or []), "held"]
+    needs = []
+    if not control.mean() >= MIN_ACCURACY:
+        needs.append(f"texts whose accuracy without the anchor is {MIN_ACCURACY:g} or more")
+    if early.mean() > MAX_HELD:
+        needs.append("fits that go on once they are solved (`fixed_steps`)")
+    if early.any():
+        early_share = f"{early.mean():.0%} of the fits ended before and keep their last value"
+        fields["claim"] += f" ({early_share})"
+    fields |= {"experiment": "anchoring", "unit": "texts", "untested": " and ".join(needs)}
+    return verdict(df, part, **fields)
+
+
+def _at_teacher(df: pd.DataFrame) -> pd.DataFrame:
+    return df[df["start"] == "teacher"]
+
+
+def _by_text(df: pd.DataFrame, column: str, weight: float, less: float | None = None) -> pd.Series:
+    """`column` under one weight, `less` that under another: by text, mean over the N of both."""
+    index, weights = ["text", "n_tokens"], [w for w in (weight, less) if w is not None]
+    wide = _at_teacher(df).pivot_table(index=index, columns="weight", values=column)
+    if not set(weights) <= set(wide.columns):
+        return pd.Series(dtype=float)
+    wide = wide[weights].dropna()
+    values = wide[weight] if less is None else wide[weight] - wide[less]
+    return values.groupby("text").mean()
