@@ -1,102 +1,129 @@
-"""Recipes and precision: curves, steps to the target, verdicts on frames with known answers."""
+"""Recipes: first steps, censored texts, and a verdict on frames with a known answer."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from reproducer import load_params, study
-from reproducer.experiments import precision, recipes
+from reproducer.errors import ReproducerError
+from reproducer.experiments import recipes as experiment
+from tests.experiments.checks import answers_on_subsets, words
+
+BUDGET = 1000
 
 
-def curve(solved_at, n_steps=100):
-    return np.where(np.arange(1, n_steps + 1) >= solved_at, 1.0, 0.5)
-
-
-def recipe_frame(n_texts=32, slow=90, fast=20, model="smollm2-135m"):
-    rows = [
-        {
-            "model": model,
-            "profile": "test",
-            "recipe": name,
-            "text": f"t{i}",
-            "n_tokens": 16,
-            "accuracy": 1.0,
-            "solved": True,
-            "steps": at,
-            "curve": curve(at + i % 3),
-        }
-        for name, at in (("paper", slow), ("fast", fast))
-        for i in range(n_texts)
-    ]
+def frame(slow, fast, n_texts=32, model="smollm2-135m"):
+    """A frame as `rows` gives; `slow` and `fast` map a text to its first step, None for never."""
+    rows = []
+    for name, first in (("paper", slow), ("fast", fast)):
+        for i in range(n_texts):
+            at = first(i) or BUDGET
+            never = first(i) is None
+            rows.append(
+                {
+                    "model": model,
+                    "profile": "test",
+                    "recipe": name,
+                    "text": f"t{i}",
+                    "n_tokens": 16,
+                    "accuracy": 0.5 if never else 1.0,
+                    "arrived": at,
+                    "censored": never,
+                    "curve": np.where(~np.array(never) & (np.arange(1, BUDGET + 1) >= at), 1, 0.5),
+                }
+            )
     return pd.DataFrame(rows)
 
 
-def test_steps_to_is_the_first_step_at_which_the_mean_arrives():
-    curves = np.array([[0.0, 0.9, 1.0, 1.0], [0.0, 0.0, 0.9, 1.0]])
-    assert recipes.steps_to(curves, 0.95) == 3
-    assert recipes.steps_to(curves, 0.45) == 2
-    assert recipes.steps_to(curves[:, :2], 0.95) == np.inf
+def about(steps, spread=0.1):
+    return lambda i: round(steps * (1 + spread * (-1) ** i + 0.001 * i))
 
 
-def test_best_so_far_never_falls_and_is_held_to_the_end():
-    best = recipes._best_so_far(np.array([0.2, 0.8, 0.4]), 5)
+def but_never(first, which):
+    return lambda i: None if which(i) else first(i)
+
+
+@pytest.mark.parametrize(
+    ("slow", "fast", "word"),
+    [
+        (about(500), about(100), "holds"),
+        (about(200), about(100), "does not hold"),
+        (about(100), about(500), "does not hold"),
+        (lambda i: 100 * (1 + 4 * (i % 2)), about(100, 0.0), "inconclusive"),
+        # Some never arrive under the slow recipe: the ratio is at least what it comes to.
+        (but_never(about(400), lambda i: i < 8), about(100), "holds"),
+        (but_never(about(150), lambda i: i == 0), about(100), "inconclusive"),
+        # Some never arrive under the fast one: the ratio is at most that.
+        (about(500), but_never(about(20), lambda i: i < 2), "inconclusive"),
+        (about(200), but_never(about(100), lambda i: i < 4), "does not hold"),
+        # None does: nothing is known of the ratio.
+        (
+            but_never(about(500), lambda i: i % 2),
+            but_never(about(50), lambda i: i < 2),
+            "inconclusive",
+        ),
+    ],
+)
+def test_planted_truth(slow, fast, word):
+    assert words(experiment.claims(frame(slow, fast))) == {"recipes.fast": word}
+
+
+def test_a_text_that_never_arrives_counts_with_its_budget_and_the_claim_says_so():
+    (verdict,) = experiment.claims(frame(but_never(about(400, 0), lambda i: i < 8), about(100)))
+    steps = [BUDGET] * 8 + [about(400, 0)(i) for i in range(8, 32)]
+    assert verdict.ours == pytest.approx(sum(steps) / sum(about(100)(i) for i in range(32)))
+    assert verdict.n == 32 and verdict.high is None and verdict.low > 3
+    assert "a lower bound, as 8 texts do not arrive under paper" in verdict.claim
+    (verdict,) = experiment.claims(frame(about(200), but_never(about(100), lambda i: i < 4)))
+    assert (
+        verdict.low == 0 and "an upper bound, as 4 texts do not arrive under fast" in verdict.claim
+    )
+
+
+def test_texts_are_paired():
+    def hardness(i):
+        return 10 * 2 ** (i % 6)
+
+    (verdict,) = experiment.claims(frame(lambda i: 5 * hardness(i) + i, hardness))
+    assert verdict.verdict == "holds" and verdict.high - verdict.low < 0.5
+
+
+def test_only_texts_under_both_recipes_count():
+    df = frame(about(500), about(100))
+    extra = df[df["text"] == "t0"].assign(text="only", arrived=1, censored=True)
+    df = pd.concat([df, extra[extra["recipe"] == "paper"]])
+    (verdict,) = experiment.claims(df)
+    assert verdict.n == 32 and "bound" not in verdict.claim
+
+
+def test_few_texts_are_no_test():
+    (verdict,) = experiment.claims(frame(about(500), about(100), n_texts=4))
+    assert verdict.verdict == "not tested here" and "texts" in verdict.needs
+
+
+def test_first_step_and_best_so_far():
+    assert experiment.first_step(np.array([0.0, 0.9, 0.95, 1.0])) == 3
+    assert experiment.first_step(np.array([0.0, 0.9])) is None
+    assert experiment.first_step(np.array([1.0])) == 1
+    best = experiment._best_so_far(np.array([0.2, 0.8, 0.4]), 5)
     np.testing.assert_array_equal(best, [0.2, 0.8, 0.8, 0.8, 0.8])
 
 
-def test_verdict_on_a_recipe_that_is_fast_enough_and_on_one_that_is_not():
-    (verdict,) = recipes.claims(recipe_frame())
-    assert verdict.verdict == "reproduced" and verdict.ours == pytest.approx(92 / 22)
-    (verdict,) = recipes.claims(recipe_frame(fast=60))
-    assert verdict.verdict == "not reproduced"
-    (verdict,) = recipes.claims(recipe_frame(n_texts=8))
-    assert verdict.verdict == "not tested at this scale"
-    assert recipes.claims(recipe_frame(model="tiny")) == []
+def test_table_marks_a_lower_bound():
+    table = experiment.table(frame(but_never(about(400), lambda i: i < 8), about(100)))
+    assert table.loc["paper", "steps to 0.95"].startswith("≥ ")
+    assert table.loc["fast", "steps to 0.95"] == "102"
+    assert table.loc["paper", "arrived at 0.95"] == "0.75"
 
 
-def test_a_slow_recipe_that_never_arrives_counts_with_its_budget():
-    (verdict,) = recipes.claims(recipe_frame(slow=500))
-    assert verdict.ours == pytest.approx(100 / 22) and "at least" in verdict.claim
+def test_any_part_of_the_results_is_shown():
+    answers_on_subsets(experiment, frame(but_never(about(400), lambda i: i < 3), about(100), 8))
 
 
-def test_a_fast_recipe_that_never_arrives_has_no_number():
-    (verdict,) = recipes.claims(recipe_frame(fast=500))
-    assert verdict.ours is None and verdict.verdict == "not tested at this scale"
-
-
-def test_collected_curves_have_the_whole_budget(monkeypatch):
+def test_computed_frame():
     df = study(load_params("recipes", "smoke", recipes=("paper", "paper")))
     assert all(len(c) == df["max_steps"].iloc[0] for c in df["curve"])
-    assert recipes.figure(df).axes and len(recipes.table(df)) == 1
-
-
-def precision_frame(gap, n_texts=32):
-    rows = [
-        {
-            "model": "smollm2-135m",
-            "profile": "test",
-            "dtype": dtype,
-            "text": f"t{i}",
-            "n_tokens": 8,
-            "accuracy": 0.9 + (gap(i) if dtype == "bfloat16" else 0.0),
-            "steps": 10,
-        }
-        for dtype in precision.DTYPES
-        for i in range(n_texts)
-    ]
-    return pd.DataFrame(rows)
-
-
-def test_precision_verdicts():
-    (same,) = precision.claims(precision_frame(lambda i: 0.01 * (-1) ** i))
-    assert same.verdict == "reproduced" and same.ours == pytest.approx(0.0)
-    (worse,) = precision.claims(precision_frame(lambda i: -0.1))
-    assert worse.verdict == "not reproduced" and worse.ours == pytest.approx(-0.1)
-    (few,) = precision.claims(precision_frame(lambda i: 0.0, n_texts=4))
-    assert few.verdict == "not tested at this scale"
-
-
-def test_precision_table_and_figure():
-    df = study(load_params("precision", "smoke"))
-    assert set(df["dtype"]) == set(precision.DTYPES)
-    assert list(precision.table(df).index) == sorted(df["n_tokens"].unique())
-    assert precision.figure(df).axes
+    assert (df["censored"] == (df["accuracy"] < experiment.TARGET)).all()
+    assert experiment.figure(df).axes and len(experiment.table(df)) == 1
+    with pytest.raises(ReproducerError, match="did you mean 'fast'"):
+        load_params("recipes", "smoke", recipes=("paper", "fats"))
