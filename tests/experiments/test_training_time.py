@@ -7,6 +7,8 @@ import pytest
 from reproducer.experiments import training_time as experiment
 from reproducer.experiments.profiles import load_params
 from reproducer.experiments.study import study
+from reproducer.results.known import Known
+from reproducer.results.specs import Result
 from tests.experiments.checks import answers_on_subsets, words
 
 
@@ -111,3 +113,16 @@ def test_live_run_multiplies_steps_and_seconds():
     assert "seconds a fit" in experiment.table(df).to_string()
     assert words(experiment.claims(df)) == {"A6.seconds": "not tested here"}
     pd.testing.assert_frame_equal(df, study(params, compute=False))
+
+
+def test_timings_of_two_devices_are_never_mixed():
+    params = load_params("training_time", "smoke")
+    study(params)
+    known = Known()
+    steps = experiment.steps(params, "tiny")
+    first = known.get(steps[0])  # alone, at the shortest length
+    elsewhere = first.provenance | {"device": "another"}
+    known.store.put(Result(first.key, first.spec, first.metrics, first.arrays, elsewhere))
+    df = study(params, compute=False)
+    assert set(df["n_tokens"]) == {max(params.lengths)}
+    assert "another" not in set(df["device"])
