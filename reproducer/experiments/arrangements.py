@@ -31,13 +31,14 @@ if TYPE_CHECKING:
 PAPERS_CHOICE = "[e] [m]x(N-1)"
 ONE_TOKEN = "[e]xN"
 OURS, WITHOUT = "[m] [e] [m]xN", "[e] [m]xN"
+COMPARED = (ONE_TOKEN, "[e]x(N/2) [m]x(N/2)", "[e m]x(N/2)", WITHOUT, PAPERS_CHOICE, OURS)
 
 
 class Params(ExperimentParams):
     """`lengths`: numbers of tokens N; `arrangements`: names of `ARRANGEMENTS`."""
 
     lengths: tuple[int, ...] = Field((1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024), min_length=1)
-    arrangements: tuple[str, ...] = tuple(ARRANGEMENTS)
+    arrangements: tuple[str, ...] = Field(COMPARED, min_length=1)
 
 
 def specs(params: Params, known: Known) -> list[Spec]:

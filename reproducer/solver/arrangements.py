@@ -1,7 +1,7 @@
 """Arrangements: in which order the proto-tokens `e` and `m` enter the model.
 
 An arrangement is a pattern of roles and an offset, the number of leading inputs that
-predict nothing. The five of Mezentsev & Oseledets (Table 1) are below, and one of our own;
+predict nothing. The five of Mezentsev & Oseledets (Table 1) are below, and two of our own;
 another is one line of `ARRANGEMENTS`. The captions of that table contradict its copy counts,
 and we go by the counts: `[e] [m]x(N-1)` has N inputs, so `e` predicts the first token, while
 `[e] [m]xN` has N+1 inputs, so `e` predicts nothing.
@@ -9,7 +9,8 @@ and we go by the counts: `[e] [m]x(N-1)` has N inputs, so `e` predicts the first
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reproducer.errors import ReproducerError, require_name
@@ -47,8 +48,10 @@ ARRANGEMENTS: dict[str, Arrangement] = {
         Arrangement("[e m]x(N/2)", lambda n: ("em" * n)[:n]),
         Arrangement("[e] [m]xN", lambda n: "e" + "m" * n, offset=1),
         Arrangement("[e] [m]x(N-1)", lambda n: "e" + "m" * (n - 1)),
-        # Not in the papers: the first position, an attention sink, is left to an `m`.
+        # Not in the papers: the first position, an attention sink, is left to an `m`, and `e`
+        # predicts nothing, or the first token.
         Arrangement("[m] [e] [m]xN", lambda n: "me" + "m" * n, offset=2),
+        Arrangement("[m] [e] [m]x(N-1)", lambda n: "me" + "m" * (n - 1), offset=1),
     )
 }
 
@@ -56,3 +59,23 @@ ARRANGEMENTS: dict[str, Arrangement] = {
 def arrangement(name: str) -> Arrangement:
     """Look an arrangement up by name; an unknown name raises with the nearest valid one."""
     return ARRANGEMENTS[require_name("arrangement", name, ARRANGEMENTS)]
+
+
+def accuracy_bound(name: str, tokens: Sequence[int]) -> float:
+    """The highest accuracy at which any `e` and `m` can give `tokens` under an arrangement.
+
+    Inputs that are one vector cannot differ in a decoder with rotary embeddings: these turn
+    queries and keys but not values, so that attention over equal values, however it weighs them,
+    gives that value, at every position and, by induction, in every layer. A run of equal roles
+    that starts at the first input therefore predicts one token throughout and gets at most the
+    commonest of its targets. Positions after the run see different values and are not bounded.
+
+    Raises:
+        ReproducerError: an unknown arrangement, or no tokens.
+    """
+    pattern = arrangement(name)
+    roles = pattern.roles(len(tokens))
+    run = len(roles) - len(roles.lstrip(roles[0]))
+    alike = tokens[: max(0, run - pattern.offset)]
+    commonest = max(Counter(alike).values(), default=0)
+    return (len(tokens) - len(alike) + commonest) / len(tokens)
