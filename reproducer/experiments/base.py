@@ -32,6 +32,11 @@ PassageSource = Annotated[
     str, AfterValidator(lambda name: require_name("source of passages", name, PASSAGES))
 ]
 TeacherName = Annotated[str, AfterValidator(lambda n: require_name("teacher", n, TEACHERS))]
+FIT_COLUMNS = (
+    *("key", "model", "arrangement", "share", "seed", "group_size", "recipe", "max_steps"),
+    *("source", "text", "copy", "n_tokens", "accuracy", "loss_nats", "correct"),
+    *("solved", "steps", "seconds", *PROVENANCE_COLUMNS),
+)
 
 
 class Protocol(NamedTuple):
@@ -63,6 +68,17 @@ def arrangement_of(params: ExperimentParams) -> str:
     return getattr(params, "arrangement", None) or model_card(params.model).arrangement
 
 
+def grid(params: ExperimentParams, arrangements: Sequence[str]) -> list[FitSpec]:
+    """One fit for each of the lengths of `params`, each arrangement, and each text."""
+    texts = texts_of(params, max(params.lengths))
+    return [
+        fit(params, [text.prefix(n_tokens)], arrangement=name)
+        for n_tokens in params.lengths
+        for name in arrangements
+        for text in texts
+    ]
+
+
 def texts_of(params: ExperimentParams, n_tokens: int, n_texts: int | None = None) -> list[Text]:
     """The first texts of the source that have `n_tokens` tokens, cut to that length."""
     texts = load_texts(params.source, params.model, n_texts or params.n_texts, n_tokens)
@@ -78,12 +94,11 @@ def decoded(params: ExperimentParams, texts: Sequence[Text]) -> tuple[str, ...]:
 def fit_frame(results: Iterable[Result], params: ExperimentParams) -> pd.DataFrame:
     """One row for each sequence of each fit.
 
-    Columns: key, profile, model, arrangement, share, group_size, seed, recipe, max_steps,
-    source, text, copy, n_tokens, accuracy, loss_nats, correct (one bool a position), solved,
-    steps, seconds (of the whole fit), and where the result comes from.
+    Columns: `FIT_COLUMNS` and profile. `correct` has one bool a position; `solved`, `steps` and
+    `seconds` are the whole fit's.
     """
     rows = [row for result in results for row in _fit_rows(result)]
-    return pd.DataFrame(rows).assign(profile=params.profile) if rows else pd.DataFrame()
+    return pd.DataFrame(rows, columns=FIT_COLUMNS).assign(profile=params.profile)
 
 
 def _fit_rows(result: Result) -> Iterable[dict]:
@@ -135,6 +150,24 @@ def on_one_device(timings: Sequence[Result]) -> list[Result]:
     places = [(r.provenance["device"], r.provenance["dtype"]) for r in timings]
     most = max(dict.fromkeys(places), key=places.count, default=None)
     return [r for r, place in zip(timings, places, strict=True) if place == most]
+
+
+def gaps(df: pd.DataFrame, one: str, other: str, value: str = "accuracy") -> pd.Series:
+    """`value` under arrangement `one` minus `other`, by text: mean over the N where both are."""
+    wide = df.pivot_table(index=["text", "n_tokens"], columns="arrangement", values=value)
+    if not {one, other} <= set(wide.columns):
+        return pd.Series(dtype=float)
+    return (wide[one] - wide[other]).dropna().groupby("text").mean()
+
+
+def mean_std(values: pd.Series) -> str:
+    """A cell of a table: mean ± standard deviation of a sample; a dash if it has no values."""
+    return spread(values.mean(), values.std(ddof=0)) if len(values) else "–"
+
+
+def spread(mean: float, std: float) -> str:
+    """A mean and a standard deviation, neither negative, as a cell of a table."""
+    return f"{mean:.2f}\u00a0±\u00a0{std:.2f}"
 
 
 def scale_note(frame: pd.DataFrame) -> str:

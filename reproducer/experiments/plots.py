@@ -69,6 +69,23 @@ def line_styles(names: Iterable[str]) -> dict[str, dict]:
     }
 
 
+def by_length(
+    df: pd.DataFrame, value: str, arrangements: Iterable[str], label: str
+) -> tuple[Figure, Axes]:
+    """Mean over texts of a share against N, a line for each arrangement; band: standard error."""
+    drawn, axis = figure()
+    for name, style in line_styles(arrangements).items():
+        groups = df[df["arrangement"] == name].groupby("n_tokens")[value]
+        mean, error = groups.mean(), groups.sem().fillna(0)
+        axis.plot(mean.index, mean, label=name, **style)
+        band = {"color": style["color"], "alpha": 0.15, "lw": 0}
+        axis.fill_between(mean.index, mean - error, mean + error, **band)
+    powers_axis(axis, df["n_tokens"])
+    axis.set(xlabel="tokens N", ylabel=label, ylim=(-0.03, 1.05))
+    legend(axis, title="arrangement")
+    return drawn, axis
+
+
 def legend(axis: Axes, **options) -> None:
     """A legend, if there is anything to name."""
     if axis.get_legend_handles_labels()[0]:

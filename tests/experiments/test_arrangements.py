@@ -1,28 +1,36 @@
-"""A1: table, figures and verdicts from frames with known answers."""
+"""A1: the theorem of equal inputs; table, figures and verdicts on frames with known answers."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from reproducer import load_params
+from reproducer import load_params, study
+from reproducer.errors import ReproducerError
 from reproducer.experiments import arrangements as experiment
-from reproducer.solver.arrangements import ARRANGEMENTS
+from reproducer.experiments.study import wanted
+from reproducer.readings.first_position import PositionSpec
+from reproducer.results.known import Known
+from reproducer.solver.arrangements import ARRANGEMENTS, accuracy_bound
+
+CHOICE, RUNNER_UP, OURS = "[e] [m]x(N-1)", "[e] [m]xN", "[m] [e] [m]xN"
+IDS = ("A1.one-token", "A1.best", "A1.m-in-front")
 
 
-def frame(accuracy, lengths=(1, 4, 8), n_texts=6, model="smollm2-135m"):
-    """A frame as `collect` gives, where `accuracy(arrangement, n, text)` is the answer."""
+def frame(accuracy, lengths=(1, 4, 8), n_texts=40, model="smollm2-135m"):
+    """A frame as `rows` gives, where `accuracy(arrangement, n, text)` is the answer."""
     rows = [
         {
             "model": model,
             "profile": "test",
             "arrangement": name,
             "n_tokens": n,
-            "text": f"t{i}",
+            "text": f"t{i:02}",
             "source": "unseen",
             "accuracy": accuracy(name, n, i),
+            "bound": accuracy_bound(name, range(n)),
             "correct": [p < round(accuracy(name, n, i) * n) for p in range(n)],
         }
-        for name in ARRANGEMENTS
+        for name in experiment.COMPARED
         for n in lengths
         for i in range(n_texts)
     ]
@@ -30,76 +38,144 @@ def frame(accuracy, lengths=(1, 4, 8), n_texts=6, model="smollm2-135m"):
 
 
 def as_published(name, n, text):
-    return 1.0 if n == 1 or name in ("[e] [m]x(N-1)", "[e] [m]xN") else 0.25
+    return 1.0 if n == 1 or name in (CHOICE, RUNNER_UP) else 0.25
 
 
-def test_verdicts_when_the_papers_are_right():
-    verdicts = {v.id: v for v in experiment.claims(frame(as_published))}
-    assert verdicts["A1.one-token"].verdict == "reproduced"
-    assert verdicts["A1.one-token"].ours == pytest.approx(0.75)
-    assert verdicts["A1.best"].verdict == "reproduced" and verdicts["A1.best"].ours == 0
-    assert verdicts["A1.m-in-front"].verdict == "not reproduced"
-    assert verdicts["A1.m-in-front"].ours == pytest.approx(-0.75)
-    assert all(v.n == 6 and v.model == "smollm2-135m" for v in verdicts.values())
+def noisy(means, spread=0.05):
+    """Accuracies around a mean for each arrangement, at lengths of 4 or more."""
+    draw = np.random.default_rng(0).uniform(-spread, spread, (len(ARRANGEMENTS), 9, 100))
+    order = list(ARRANGEMENTS)
+    return lambda name, n, text: means.get(name, 0.2) + draw[order.index(name), n, text]
 
 
-def test_verdicts_when_the_papers_are_wrong():
-    def other(name, n, text):
-        return 0.6 if name == "[e] [m]x(N-1)" else 1.0
-
-    verdicts = {v.id: v for v in experiment.claims(frame(other))}
-    assert verdicts["A1.one-token"].verdict == "not reproduced"
-    assert verdicts["A1.best"].verdict == "not reproduced"
-    assert verdicts["A1.best"].ours == pytest.approx(-0.4)
-    assert verdicts["A1.m-in-front"].ours == 0
+def verdicts(df):
+    return {v.id: v for v in experiment.claims(df)}
 
 
-def test_our_own_arrangement_is_no_rival_of_the_papers_choice_but_of_the_one_without():
-    def ours_is_best(name, n, text):
-        return {"[m] [e] [m]xN": 1.0, "[e] [m]xN": 0.7}.get(name, 0.7 if "N-1" in name else 0.1)
-
-    verdicts = {v.id: v for v in experiment.claims(frame(ours_is_best))}
-    assert verdicts["A1.best"].ours == 0 and verdicts["A1.best"].verdict == "reproduced"
-    assert verdicts["A1.m-in-front"].ours == pytest.approx(0.3)
-    assert verdicts["A1.m-in-front"].verdict == "reproduced"
-    without = frame(ours_is_best)
-    without = without[without["arrangement"] != "[m] [e] [m]xN"]
-    assert experiment.claims(without)[-1].verdict == "not tested at this scale"
+def test_names_and_numbers_are_checked_before_any_work():
+    with pytest.raises(ReproducerError, match=r"did you mean '\[e\] \[m\]xN'"):
+        load_params("arrangements", "smoke", arrangements=["[e][m]xN"])
+    with pytest.raises(ReproducerError, match="lengths.*greater than 0"):
+        load_params("arrangements", "smoke", lengths=[4, 0])
+    with pytest.raises(ReproducerError, match="unknown recipe 'papers'"):
+        load_params("arrangements", "smoke", recipe="papers")
 
 
-def test_arrangements_are_compared_where_both_were_fitted():
+def test_by_default_the_shipped_arrangements_are_compared():
+    asked = wanted(load_params("arrangements", "smollm2"), Known())
+    fits = [spec for spec in asked if not isinstance(spec, PositionSpec)]
+    assert {spec.arrangement for spec in fits} == set(experiment.COMPARED)
+    assert len(experiment.COMPARED) == 6 and len(fits) == 6 * 5 * 8
+    assert all(spec in Known() for spec in asked)
+
+
+def test_study_computes_once_and_reads_afterwards(tiny):
+    params = load_params("arrangements", "smoke", lengths=(2, 3), n_texts=1)
+    assert study(params, compute=False).empty
+    df = study(params)
+    assert len(df) == 2 * len(experiment.COMPARED)
+    pd.testing.assert_frame_equal(df, study(params, compute=False))
+    one_vector = df[df["arrangement"] == "[e]xN"].set_index("n_tokens")["bound"]
+    assert one_vector[2] in (1 / 2, 1) and one_vector[3] in (1 / 3, 2 / 3, 1)
+    assert (df.loc[df["arrangement"] == CHOICE, "bound"] == 1).all()
+
+
+def test_every_shipped_fit_is_within_the_bound():
+    df = study(load_params("arrangements", "smollm2"), compute=False)
+    assert (df["accuracy"] <= df["bound"]).all()
+    # One vector at four lengths and halves at three: the others can be bounded by nothing below 1.
+    assert (df["bound"] < 1).sum() >= 8 * (4 + 3)
+    # It binds: without it, one of these fits would have been expected to get a token more.
+    assert (df["accuracy"] == df["bound"])[df["bound"] < 1].any()
+
+
+def test_words_where_the_paper_is_right():
+    said = verdicts(frame(as_published))
+    assert [said[i].verdict for i in IDS] == ["reproduced", "inconclusive", "does not hold"]
+    assert said["A1.one-token"].ours == 0.25
+    assert said["A1.best"].ours == 0
+    assert said["A1.m-in-front"].ours == pytest.approx(-0.75)
+    assert all(v.n == 40 and v.unit == "texts" for v in said.values())
+    assert [said[i].own for i in IDS] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("means", "words"),
+    [
+        ({"[e]xN": 0.1, CHOICE: 0.9, RUNNER_UP: 0.7, OURS: 0.95}, ("reproduced",) * 2 + ("holds",)),
+        (
+            {"[e]xN": 0.9, CHOICE: 0.6, RUNNER_UP: 0.9, OURS: 0.6},
+            ("contradicted", "contradicted", "does not hold"),
+        ),
+        (
+            {"[e]xN": 0.5, CHOICE: 0.75, RUNNER_UP: 0.8, OURS: 0.9},
+            ("inconclusive", "inconclusive", "inconclusive"),
+        ),
+    ],
+    ids=["true", "false", "undecidable"],
+)
+def test_planted_truths(means, words):
+    said = verdicts(frame(noisy(means)))
+    assert tuple(said[i].verdict for i in IDS) == words
+
+
+def test_one_vector_is_judged_at_its_longest_length_alone():
+    def short_only(name, n, text):
+        return 0.1 if n == 8 else 0.9
+
+    assert verdicts(frame(short_only))["A1.one-token"].ours == pytest.approx(0.1)
+
+
+def test_the_rival_of_a_text_is_chosen_on_the_others():
+    def two_texts(name, n, text):
+        # Each text has a rival of its own that is perfect; on the other text it has nothing.
+        return {CHOICE: 0.5, RUNNER_UP: float(text == 0), "[e m]x(N/2)": float(text == 1)}.get(
+            name, 0.0
+        )
+
+    df = frame(two_texts, lengths=(4,), n_texts=2)
+    assert experiment.lead_over_the_best_rival(df[df["arrangement"] != OURS]).tolist() == [0.5, 0.5]
+
+
+def test_our_arrangement_is_no_rival_of_the_papers_choice():
+    said = verdicts(frame(noisy({CHOICE: 0.9, RUNNER_UP: 0.5, OURS: 1.0}, 0)))
+    assert said["A1.best"].ours == pytest.approx(0.4)
+
+
+def test_arrangements_are_compared_on_the_texts_and_lengths_that_have_both():
     def worse_with_length(name, n, text):
-        return 1 / n
+        return 1 / n + 0.1 * (name == OURS)
 
     df = frame(worse_with_length)
-    partial = df[(df["arrangement"] != "[m] [e] [m]xN") | (df["n_tokens"] == 4)]
-    verdict = experiment.claims(partial)[-1]
-    assert verdict.id == "A1.m-in-front" and verdict.ours == 0
+    partial = df[(df["arrangement"] != OURS) | ((df["n_tokens"] == 4) & (df["text"] < "t30"))]
+    said = verdicts(partial)["A1.m-in-front"]
+    assert said.ours == pytest.approx(0.1) and said.n == 30
 
 
-def test_an_interval_across_the_criterion_is_partly():
-    def mixed(name, n, text):
-        if name == "[e] [m]x(N-1)":
-            return 0.9 if text % 2 else 1.0
-        return 0.95 if name == "[e] [m]xN" else 0.1
-
-    verdicts = {v.id: v for v in experiment.claims(frame(mixed))}
-    assert verdicts["A1.best"].low < -0.02 < verdicts["A1.best"].high
-    assert verdicts["A1.best"].verdict == "partly"
-
-
-def test_short_texts_test_nothing_and_random_weights_never_do():
-    verdicts = experiment.claims(frame(as_published, lengths=(1, 2)))
-    assert {v.verdict for v in verdicts} == {"not tested at this scale"}
+def test_short_texts_and_random_weights_test_nothing():
+    said = experiment.claims(frame(as_published, lengths=(1, 2)))
+    assert {v.verdict for v in said} == {"not tested here"}
+    assert "N of 4 or more" in said[0].needs
     assert experiment.claims(frame(as_published, model="tiny")) == []
     assert experiment.claims(pd.DataFrame()) == []
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_part_of_the_results_is_answered(seed):
+    df = frame(as_published, n_texts=3)
+    some = df.sample(n=(0, 1, 2, 5)[seed % 4], random_state=seed)
+    assert all(v.verdict in ("not tested here", "inconclusive") for v in experiment.claims(some))
+    cells = experiment.table(some).to_numpy().ravel()
+    assert not {"nan", "inf", "-0.00"} & {word for cell in cells for word in cell.split()}
+    assert len(experiment.figure(some).axes) == len(experiment.position_figure(some).axes) == 1
 
 
 def test_table_has_our_numbers_and_the_paper_s():
     table = experiment.table(frame(as_published))
     assert table.loc["[e]xN", ("ours (smollm2-135m)", 8)] == "0.25\u00a0±\u00a00.00"
     assert table.loc["[e]xN", ("paper (Llama-3.2-1B)", 4)] == "0.17\u00a0±\u00a00.18"
-    assert list(table.index) == list(ARRANGEMENTS)
+    assert table.loc[OURS, ("paper (Llama-3.2-1B)", 4)] == "–"
+    assert tuple(table.index) == experiment.COMPARED
 
 
 def test_positions_are_means_over_texts():
@@ -107,17 +183,13 @@ def test_positions_are_means_over_texts():
     np.testing.assert_array_equal(by_position.loc["[e]xN"], [1, 1, 0, 0, 0, 0, 0, 0])
 
 
-def test_figures_draw_every_arrangement():
+def test_figures_draw_every_arrangement_and_the_bounds():
     df = frame(as_published)
     (axis,) = experiment.figure(df).axes
-    assert [line.get_label() for line in axis.get_lines()] == list(ARRANGEMENTS)
+    lines = {line.get_label(): line for line in axis.get_lines()}
+    halves = "[e]x(N/2) [m]x(N/2)"
+    assert set(lines) == {*experiment.COMPARED, "[e]xN, at most", f"{halves}, at most"}
+    np.testing.assert_allclose(lines["[e]xN, at most"].get_ydata(), [1, 1 / 4, 1 / 8])
+    np.testing.assert_allclose(lines[f"{halves}, at most"].get_ydata(), [1, 3 / 4, 5 / 8])
     (axis,) = experiment.position_figure(df).axes
     assert len(axis.get_lines()) == 3
-
-
-def test_collect_computes_once_and_reads_afterwards():
-    params = load_params("arrangements", "smoke", lengths=(2,), n_texts=1)
-    assert experiment.collect(params, compute_missing=False).empty
-    first = experiment.collect(params)
-    assert len(first) == len(ARRANGEMENTS)
-    pd.testing.assert_frame_equal(first, experiment.collect(params, compute_missing=False))

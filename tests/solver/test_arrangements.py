@@ -50,8 +50,10 @@ def best_of_all_outputs(name, tokens):
     roles = pattern.roles(len(tokens))
     predicting = range(pattern.offset, len(roles))
     free = [len(set(roles[: i + 1])) > 1 for i in predicting]
-    outputs = [[t if f else same for t, f in zip(tokens, free, strict=True)] for same in set(tokens)]
-    return max(sum(a == b for a, b in zip(out, tokens, strict=True)) for out in outputs) / len(tokens)
+    right = [
+        sum(f or same == token for token, f in zip(tokens, free, strict=True)) for same in tokens
+    ]
+    return max(right) / len(tokens)
 
 
 @given(st.sampled_from(sorted(ARRANGEMENTS)), st.lists(st.integers(0, 3), min_size=1, max_size=12))
