@@ -183,8 +183,8 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
 def figure(df: pd.DataFrame) -> Figure:
     """Expected accuracy of the best of k seeds against k: a panel a role, a line a group size.
 
-    Solid: one seed for the whole group, with the band of one standard error over groups. Dotted:
-    the best seed of each text.
+    With markers: one seed for the whole group, with the band of one standard error over groups.
+    Dotted, without: the best seed of each text.
     """
     drawn, axes = plots.figure(len(ROLES), sharey=True)
     for axis, role in zip(axes, ROLES, strict=True):
@@ -196,7 +196,8 @@ def figure(df: pd.DataFrame) -> Figure:
         axis.set(xlabel="seeds tried, k", title=f"shared {role}", ylim=(-0.03, 1.05))
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0].set_ylabel("expected accuracy of the best seed")
-    drawn.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    named = axes[-1].get_legend_handles_labels()
+    drawn.legend(*named, loc="outside lower center", ncols=5, frameon=False)
     return drawn
 
 
