@@ -13,6 +13,7 @@ from reproducer.errors import require_name
 
 EXPERIMENTS: tuple[str, ...] = (
     "arrangements",
+    "second_position",
     "sharing",
     "capacity",
     "information",

@@ -72,7 +72,7 @@ def line_styles(names: Iterable[str]) -> dict[str, dict]:
 def by_length(
     df: pd.DataFrame, value: str, arrangements: Iterable[str], label: str
 ) -> tuple[Figure, Axes]:
-    """Mean over texts of a share against N, a line for each arrangement; band: standard error."""
+    """Mean over texts of a share against N, a line for each arrangement ± one standard error."""
     drawn, axis = figure()
     for name, style in line_styles(arrangements).items():
         groups = df[df["arrangement"] == name].groupby("n_tokens")[value]
@@ -89,7 +89,7 @@ def by_length(
 def legend(axis: Axes, **options) -> None:
     """A legend, if there is anything to name."""
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(**options)
+        axis.legend(**{"frameon": False} | options)
 
 
 def density(axis: Axes, values: pd.Series, name: str, style: dict) -> None:
