@@ -137,6 +137,13 @@ def test_the_rival_of_a_text_is_chosen_on_the_others():
     assert experiment.lead_over_the_best_rival(df[df["arrangement"] != OURS]).tolist() == [0.5, 0.5]
 
 
+def test_the_lead_is_taken_where_all_rivals_are():
+    df = frame(lambda name, n, text: 0.9 if name == CHOICE else 0.2 * n / 4, n_texts=3)
+    df = df[(df["n_tokens"] > 1) & (df["arrangement"] != OURS)]
+    lacks = (df["arrangement"] == RUNNER_UP) & (df["n_tokens"] == 8) & (df["text"] == "t00")
+    np.testing.assert_allclose(experiment.lead_over_the_best_rival(df[~lacks]), [0.7, 0.6, 0.6])
+
+
 def test_our_arrangement_is_no_rival_of_the_papers_choice():
     said = verdicts(frame(noisy({CHOICE: 0.9, RUNNER_UP: 0.5, OURS: 1.0}, 0)))
     assert said["A1.best"].ours == pytest.approx(0.4)

@@ -157,6 +157,18 @@ def test_half_of_the_groups_decide_nothing():
     assert "groups" in verdicts(df)["A2.share-e"].needs
 
 
+def test_a_claim_needs_more_than_most_of_a_few_groups():
+    df = frame(lambda role, g, t, seed: 1.0 if g < 8 else 0.5)
+    said = verdicts(df)
+    assert said["A2.share-e"].ours == pytest.approx(8 / 12)
+    assert said["A2.share-e"].verdict == "inconclusive"
+
+
+def test_a_seed_that_fails_alone_too_is_no_loss_by_sharing():
+    df = frame(one_seed_holds, alone=lambda g, t, seed: 1.0 if seed == t % 3 else 0.5)
+    assert words(df) == ["reproduced", "contradicted"] * 2
+
+
 def test_roles_are_judged_apart():
     only_e = frame(lambda role, *_: 1.0 if role == "e" else 0.3)
     assert words(only_e) == ["reproduced", "contradicted", "contradicted", "reproduced"]
@@ -186,7 +198,9 @@ def test_the_largest_size_with_enough_groups_is_judged():
     df = frame(one_seed_holds)
     few = df[df["group_size"] == SIZE].assign(group_size=12, accuracy=0.0)
     few = few.assign(group=[f"{int(g[1:3]) // 3}" for g in few["group"]])
-    said = verdicts(pd.concat([df, few]))
+    pairs = df[df["group_size"] == SIZE].assign(group_size=2, accuracy=0.0)
+    pairs = pairs.assign(group=[f"{t[:3]}-{int(t[-1]) // 2}" for t in pairs["text"]])
+    said = verdicts(pd.concat([df, few, pairs]))
     assert said["A2.share-e"].n == 12 and "groups of 4" in said["A2.share-e"].claim
 
 
