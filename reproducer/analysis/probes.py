@@ -7,16 +7,15 @@ content words.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from scipy import sparse
-from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from reproducer.analysis.clusters import require_classes
 from reproducer.errors import ReproducerError
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 SHUFFLES = 20
 
@@ -29,10 +28,16 @@ def probe_hits(
     Raises:
         ReproducerError: one group only, or a class with fewer than two members.
     """
+    from scipy.sparse import issparse
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     require_classes(labels)
     if len(np.unique(groups)) < 2:
         raise ReproducerError(f"expected two or more groups, got {len(np.unique(groups))}")
-    centred = not sparse.issparse(features)
+    centred = not issparse(features)
     probe = make_pipeline(StandardScaler(with_mean=centred), LogisticRegression(max_iter=1000))
     guesses = cross_val_predict(probe, features, labels, groups=groups, cv=LeaveOneGroupOut())
     return guesses == labels
@@ -55,5 +60,7 @@ def shuffled_hits(
 
 def bag_of_words(sentences: list[str]) -> sparse.spmatrix:
     """Which words and punctuation marks a sentence has, in no order: (n, vocabulary) 0/1."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
     counter = CountVectorizer(token_pattern=r"\w+|[^\w\s]", binary=True)
     return counter.fit_transform(sentences).astype(float)

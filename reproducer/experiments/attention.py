@@ -8,28 +8,25 @@ attention to the first token when the model reads the same text in the ordinary 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from reproducer.analysis.intervals import bootstrap_interval
 from reproducer.experiments import plots
-from reproducer.experiments.base import default_arrangement, fit_frame, results_of, tested
+from reproducer.experiments.base import fit, fit_frame, tested, texts_of, with_readings
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.verdicts import Verdict, verdict_on
-from reproducer.readings.attention import attention_to, uniform_share
-from reproducer.results.provenance import provenance
-from reproducer.results.run import cached_lm
-from reproducer.results.specs import FitSpec, Spec
-from reproducer.results.store import Result
+from reproducer.readings.attention import AttentionSpec
+from reproducer.results.fits import FitSpec
+from reproducer.results.known import Known
+from reproducer.results.specs import Spec
 from reproducer.results.vectors import solved
-from reproducer.solver.arrangements import arrangement
-from reproducer.solver.recipes import recipe
-from reproducer.texts.sources import load_texts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # The first quarter of the positions is compared with the last; below this many inputs a
 # quarter is too few positions.
@@ -44,64 +41,30 @@ class Params(ExperimentParams):
     min_accuracy: float = Field(1.0, ge=0, le=1)
 
 
-class AttentionSpec(Spec):
-    """Attention of a fitted text's inputs to `e`, and of the plain text's to its first token."""
-
-    kind: Literal["attention"] = "attention"
-    fit: FitSpec
-
-    def run(self) -> Result:
-        # Arrays: to_e (layers, heads, n_inputs) and to_first (layers, heads, n_tokens).
-        (fit,) = results_of([self.fit], compute_missing=True)
-        lm = cached_lm(self.model, self.dtype)
-        problem = self.fit.problem(lm)
-        roles = arrangement(self.fit.arrangement).roles(self.fit.n_tokens)
-        is_e = torch.tensor([role == "e" for role in roles])
-        tokens = torch.tensor([self.fit.texts[0].tokens])
-        is_first = torch.arange(self.fit.n_tokens) == 0
-        arrays = {
-            "to_e": attention_to(lm, fit.arrays["rows"][problem.index[:1]], is_e)[0].cpu(),
-            "to_first": attention_to(lm, lm.embed(tokens), is_first)[0].cpu(),
-            "uniform": uniform_share(is_e),
-        }
-        return Result(self.key, self.model_dump(mode="json"), {}, arrays, provenance(lm))
+def specs(params: Params, known: Known) -> list[Spec]:
+    """The fits, and a reading of the attention for each."""
+    return [*fits(params), *readings(params)]
 
 
 def fits(params: Params) -> list[FitSpec]:
     """One fit a text, with `e` and `m` of its own."""
-    lm = cached_lm(params.model)
-    pattern = default_arrangement(params.arrangement, lm)
-    return [
-        FitSpec(
-            model=params.model,
-            arrangement=pattern,
-            texts=(text.prefix(params.n_tokens),),
-            seed=params.seed,
-            recipe=recipe(params.recipe, max_steps=params.max_steps),
-        )
-        for text in load_texts(params.source, lm, params.n_texts, params.n_tokens)
-    ]
+    return [fit(params, [text]) for text in texts_of(params, params.n_tokens)]
 
 
-def specs(params: Params) -> list[Spec]:
-    """The fits, and a reading of the attention for each."""
-    fitted = fits(params)
-    return [*fitted, *(AttentionSpec(model=f.model, dtype=f.dtype, fit=f) for f in fitted)]
+def readings(params: Params) -> list[AttentionSpec]:
+    """The attention in each of the fits."""
+    return [AttentionSpec(model=spec.model, fit=spec) for spec in fits(params)]
 
 
-def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
+def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row a fit: `fit_frame` and the arrays of `AttentionSpec`; unsolved fits too."""
-    results = results_of(specs(params), compute_missing)
-    frame = fit_frame([r for r in results if r.spec["kind"] == "fit"], params)
-    readings = {
-        FitSpec(**r.spec["fit"]).key: {name: a.double().numpy() for name, a in r.arrays.items()}
-        for r in results
-        if r.spec["kind"] == "attention"
-    }
-    if frame.empty or not readings:
+    pairs = with_readings(readings(params), known)
+    if not pairs:
         return pd.DataFrame()
-    frame = frame[frame["key"].isin(readings.keys())]
-    columns = pd.DataFrame([readings[key] for key in frame["key"]], index=frame.index)
+    frame = fit_frame([fitted for fitted, _ in pairs], params)
+    columns = pd.DataFrame(
+        [{name: a.astype(float) for name, a in reading.arrays.items()} for _, reading in pairs]
+    )
     return frame.join(columns).assign(min_accuracy=params.min_accuracy)
 
 
@@ -131,7 +94,7 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
 
 def figure(df: pd.DataFrame) -> Figure:
     """Mean attention over heads and texts against position: some layers, and the references."""
-    made, axes = plots.figure(2, sharey=True, figsize=(9.5, 4))
+    drawn, axes = plots.figure(2, sharey=True, figsize=(9.5, 4))
     good = usable(df)
     for axis, column, title in zip(axes, ("to_e", "to_first"), _TITLES, strict=True):
         means = np.mean(good[column].tolist(), axis=(0, 2))  # (layers, positions)
@@ -144,7 +107,7 @@ def figure(df: pd.DataFrame) -> Figure:
         axis.set(xlabel="input position i", title=title, ylim=(-0.02, 1.05))
     axes[0].set_ylabel("share of attention")
     axes[1].legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return made
+    return drawn
 
 
 _TITLES = ("proto-tokens: to e", "ordinary text: to its first token")
@@ -152,28 +115,28 @@ _TITLES = ("proto-tokens: to e", "ordinary text: to its first token")
 
 def heatmap_figure(df: pd.DataFrame) -> Figure:
     """Layer by position: attention to `e`, and to the first token of the ordinary text."""
-    made, axes = plots.figure(2, sharey=True, figsize=(9.5, 4.2))
+    drawn, axes = plots.figure(2, sharey=True, figsize=(9.5, 4.2))
     good = usable(df)
     for axis, column, title in zip(axes, ("to_e", "to_first"), _TITLES, strict=True):
         means = np.mean(good[column].tolist(), axis=(0, 2))
         picture = _picture(axis, means, (0.5, means.shape[1] + 0.5))
         axis.set(xlabel="input position i", title=title)
     axes[0].set_ylabel("layer")
-    made.colorbar(picture, ax=axes, label="share of attention, mean over heads")
-    return made
+    drawn.colorbar(picture, ax=axes, label="share of attention, mean over heads")
+    return drawn
 
 
 def head_figure(df: pd.DataFrame) -> Figure:
     """Layer by head: attention to `e` from the first and from the last quarter of positions."""
-    made, axes = plots.figure(2, sharey=True, figsize=(9.5, 4.2))
+    drawn, axes = plots.figure(2, sharey=True, figsize=(9.5, 4.2))
     heads = np.mean(usable(df)["to_e"].tolist(), axis=0)  # (layers, heads, positions)
     ends = zip(axes, _ends(heads.shape[-1]), ("first", "last"), strict=True)
     for axis, positions, name in ends:
         picture = _picture(axis, heads[..., positions].mean(-1), (-0.5, heads.shape[1] - 0.5))
         axis.set(xlabel="head", title=f"from the {name} quarter of positions")
     axes[0].set_ylabel("layer")
-    made.colorbar(picture, ax=axes, label="share of attention to e")
-    return made
+    drawn.colorbar(picture, ax=axes, label="share of attention to e")
+    return drawn
 
 
 def _picture(axis, values: np.ndarray, x_range: tuple[float, float]):

@@ -13,8 +13,9 @@ from reproducer.errors import require_name
 from reproducer.experiments.profiles import ExperimentParams, load_params
 from reproducer.models.card import model_card
 from reproducer.results.fits import FitSpec
+from reproducer.results.known import Known
 from reproducer.results.provenance import joined_devices
-from reproducer.results.specs import Result
+from reproducer.results.specs import Result, Spec
 from reproducer.solver.arrangements import arrangement
 from reproducer.solver.recipes import recipe
 from reproducer.texts.sources import PASSAGES, Text, load_texts
@@ -168,6 +169,12 @@ def mean_std(values: pd.Series) -> str:
 def spread(mean: float, std: float) -> str:
     """A mean and a standard deviation, neither negative, as a cell of a table."""
     return f"{mean:.2f}\u00a0±\u00a0{std:.2f}"
+
+
+def with_readings(readings: Iterable[Spec], known: Known) -> list[tuple[Result, Result]]:
+    """Those of `readings` that are known, each after the result of the fit that it reads."""
+    pairs = ((known.get(spec.fit), known.get(spec)) for spec in readings)
+    return [(fitted, reading) for fitted, reading in pairs if fitted and reading]
 
 
 def scale_note(frame: pd.DataFrame) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from reproducer.analysis.clusters import tsne_map
 from reproducer.experiments import plots
 from reproducer.results.vectors import stacked
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MAX_LEGEND = 10
 
@@ -25,13 +28,13 @@ def map_figure(
     A class has a colour and its members are tied to their centre, which greyscale keeps;
     `shapes` names a column that is shown as the marker (None: the class).
     """
-    made, axes = plots.figure(len(tokens), figsize=(5 * len(tokens), 4.6), squeeze=False)
+    drawn, axes = plots.figure(len(tokens), figsize=(5 * len(tokens), 4.6), squeeze=False)
     for axis, token in zip(axes[0], tokens, strict=True):
         _draw(axis, frame, tsne_map(stacked(frame, token)), classes, shapes or classes)
         axis.set(title=f"t-SNE of {token}", xticks=[], yticks=[])
         axis.grid(False)
     _legend(axes[0, -1], frame, classes, shapes)
-    return made
+    return drawn
 
 
 def _draw(axis: Axes, frame: pd.DataFrame, places, classes: str, shapes: str) -> None:
@@ -56,6 +59,9 @@ def _markers(values: pd.Series) -> dict:
 
 def _legend(axis: Axes, frame: pd.DataFrame, classes: str, shapes: str | None) -> None:
     """Names of the markers, and of the classes if they are few."""
+    # Imported late: tables and verdicts do without.
+    from matplotlib.lines import Line2D
+
     handles = []
     if frame[classes].nunique() <= MAX_LEGEND:
         markers = _markers(frame[classes]) if shapes is None else {}

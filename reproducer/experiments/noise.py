@@ -7,29 +7,23 @@ with α, and alike for all kinds.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-import torch
-from matplotlib.figure import Figure
 from pydantic import Field
-from torch import Tensor
 
 from reproducer.analysis.intervals import bootstrap_interval
-from reproducer.decoder.head import head_loss
 from reproducer.experiments import attention, plots
-from reproducer.experiments.base import fit_frame, results_of, tested
+from reproducer.experiments.base import fit_frame, tested, with_readings
 from reproducer.experiments.verdicts import Verdict, verdict_on
-from reproducer.models.language_model import LanguageModel
-from reproducer.readings.noise import NOISES, halving_alpha, noise_direction, perturbed
-from reproducer.results.provenance import provenance
-from reproducer.results.run import cached_lm
-from reproducer.results.specs import FitSpec, Spec
-from reproducer.results.store import Result
+from reproducer.readings.noise import NOISES, NoiseSpec, halving_alpha
+from reproducer.results.known import Known
+from reproducer.results.specs import Result, Spec
 from reproducer.results.vectors import solved
-from reproducer.solver.memory import batch_inputs
-from reproducer.solver.problem import Problem
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MIN_TEXTS = 5
 
@@ -38,95 +32,50 @@ class Params(attention.Params):
     """`alphas`: noise-to-signal ratios, ascending from 0; `n_draws`: noise vectors of a kind."""
 
     tokens: tuple[Literal["e", "m"], ...] = Field(("e", "m"), min_length=1)
-    noises: tuple[str, ...] = tuple(NOISES)
+    noises: tuple[Literal[*NOISES], ...] = NOISES
     alphas: tuple[float, ...] = Field((0.0, 0.05, 0.1, 0.2, 0.5, 1.0), min_length=2)
     n_draws: int = Field(10, ge=1)
 
 
-class NoiseSpec(Spec):
-    """Accuracy of a fitted text when one of its tokens is perturbed."""
-
-    kind: Literal["noise"] = "noise"
-    fit: FitSpec
-    token: Literal["e", "m"]
-    noise: str
-    alphas: tuple[float, ...]
-    n_draws: int
-
-    def run(self) -> Result:
-        # Array `accuracy`: (n_alphas, n_draws).
-        (fit,) = results_of([self.fit], compute_missing=True)
-        lm = cached_lm(self.model, self.dtype)
-        problem = self.fit.problem(lm)
-        accuracy = read_accuracy(lm, problem, self._tables(fit.arrays["rows"]))
-        arrays = {"accuracy": accuracy.view(len(self.alphas), self.n_draws)}
-        return Result(self.key, self.model_dump(mode="json"), {}, arrays, provenance(lm))
-
-    def _tables(self, rows: Tensor) -> Tensor:
-        """The solution under every α and draw: (n_alphas · n_draws, n_rows, d_model)."""
-        row = self.fit.row_of(self.token, 0)
-        text = self.fit.texts[0].digest
-        tables = rows.repeat(len(self.alphas), self.n_draws, 1, 1)
-        for draw in range(self.n_draws):
-            # One direction a draw, so that the accuracies along α belong to one path.
-            direction = noise_direction(self.noise, rows.shape[1], text, self.token, str(draw))
-            for i, alpha in enumerate(self.alphas):
-                tables[i, draw, row] = perturbed(rows[row], direction, alpha)
-        return tables.flatten(0, 1)
-
-
-@torch.no_grad()
-def read_accuracy(lm: LanguageModel, problem: Problem, tables: Tensor) -> Tensor:
-    """Accuracy of the first sequence of `problem` for each table (n, n_rows, d_model): (n,)."""
-    decoder, index = lm.decoder(torch.float32), problem.index[0]
-    wanted, end = problem.targets[0].to(lm.device), problem.offset + problem.targets.shape[1]
-    parts = []
-    for some in tables.split(max(1, batch_inputs(lm) // len(index))):
-        hidden = decoder(some[:, index].to(lm.device))[:, problem.offset : end]
-        targets = wanted.repeat(len(some))
-        _, guess = head_loss(hidden.flatten(0, 1), decoder.head, decoder.head_bias, targets)
-        parts.append((guess == targets).view(len(some), -1).float().mean(1).cpu())
-    return torch.cat(parts)
-
-
-def specs(params: Params) -> list[Spec]:
+def specs(params: Params, known: Known) -> list[Spec]:
     """The fits of `attention`, and for each a reading by token and kind of noise."""
-    fits = attention.fits(params)
-    readings = [
+    return [*attention.fits(params), *readings(params)]
+
+
+def readings(params: Params) -> list[NoiseSpec]:
+    """Each of the fits under each kind of noise on each token."""
+    return [
         NoiseSpec(
-            model=fit.model,
-            dtype=fit.dtype,
-            fit=fit,
+            model=spec.model,
+            fit=spec,
             token=token,
             noise=noise,
             alphas=params.alphas,
             n_draws=params.n_draws,
         )
-        for fit in fits
+        for spec in attention.fits(params)
         for token in params.tokens
         for noise in params.noises
     ]
-    return [*fits, *readings]
 
 
-def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
+def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row for each text, token, noise, α and draw: `noisy_accuracy`, after `fit_frame`."""
-    results = results_of(specs(params), compute_missing)
-    fits = fit_frame([r for r in results if r.spec["kind"] == "fit"], params)
-    rows = [row for r in results if r.spec["kind"] == "noise" for row in _rows(r)]
-    if fits.empty or not rows:
+    pairs = with_readings(readings(params), known)
+    if not pairs:
         return pd.DataFrame()
-    frame = fits.merge(pd.DataFrame(rows), on="key")
-    return frame.assign(min_accuracy=params.min_accuracy)
+    fits = fit_frame({fitted.key: fitted for fitted, _ in pairs}.values(), params)
+    noisy = pd.DataFrame([row for pair in pairs for row in _rows(*pair)])
+    return fits.merge(noisy, on="key").assign(min_accuracy=params.min_accuracy)
 
 
-def _rows(result: Result) -> list[dict]:
-    spec, accuracy = result.spec, result.arrays["accuracy"].double()
-    fixed = {"key": FitSpec(**spec["fit"]).key, "token": spec["token"], "noise": spec["noise"]}
+def _rows(fitted: Result, reading: Result) -> list[dict]:
+    spec, accuracy = reading.spec, reading.arrays["accuracy"].astype(float)
+    fixed = {"key": fitted.key, "token": spec["token"], "noise": spec["noise"]}
     return [
-        {**fixed, "alpha": alpha, "draw": draw, "noisy_accuracy": accuracy[i, draw].item()}
-        for i, alpha in enumerate(spec["alphas"])
-        for draw in range(accuracy.shape[1])
+        {**fixed, "alpha": alpha, "draw": draw, "noisy_accuracy": value}
+        for alpha, values in zip(spec["alphas"], accuracy, strict=True)
+        for draw, value in enumerate(values)
     ]
 
 
@@ -143,7 +92,7 @@ def curves(df: pd.DataFrame, token: str, noise: str) -> pd.DataFrame:
 
 def table(df: pd.DataFrame) -> pd.DataFrame:
     """Accuracy, mean over texts and draws, and the α at which it halves (quartiles of texts)."""
-    good, rows = usable(df), {}
+    good, shown_rows = usable(df), {}
     for token in good["token"].unique():
         for noise in good["noise"].unique():
             by_text = curves(good, token, noise)
@@ -151,15 +100,15 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
             low, middle, high = np.quantile(halves, [0.25, 0.5, 0.75], method="nearest")
             shown = {f"α = {alpha:g}": f"{mean:.2f}" for alpha, mean in by_text.mean().items()}
             halving = f"{middle:.2f} ({low:.2f} … {high:.2f})".replace("inf", "beyond")
-            rows[token, noise] = shown | {"halves at α": halving}
-    return pd.DataFrame(rows).T.rename_axis(["token", "noise"])
+            shown_rows[token, noise] = shown | {"halves at α": halving}
+    return pd.DataFrame(shown_rows).T.rename_axis(["token", "noise"])
 
 
 def figure(df: pd.DataFrame) -> Figure:
     """Accuracy against α, mean and middle half over texts and draws; a panel for `e` and `m`."""
     good = usable(df)
     tokens = [token for token in ("e", "m") if token in set(good["token"])]
-    made, axes = plots.figure(len(tokens), sharey=True, squeeze=False)
+    drawn, axes = plots.figure(len(tokens), sharey=True, squeeze=False)
     for axis, token in zip(axes[0], tokens, strict=True):
         some = good[good["token"] == token]
         for noise, style in plots.line_styles(some["noise"].unique()).items():
@@ -171,7 +120,7 @@ def figure(df: pd.DataFrame) -> Figure:
         axis.set(xlabel=f"noise ratio α, on {token}", title=f"noise on {token}", ylim=(-0.03, 1.05))
     axes[0, 0].set_ylabel("accuracy")
     axes[0, -1].legend(title="noise")
-    return made
+    return drawn
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:

@@ -8,18 +8,18 @@ the agreement of all cosines with those of a sentence encoder (Mantel's test).
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reproducer.analysis.intervals import bootstrap_interval
 from reproducer.analysis.matrices import interval
 from reproducer.errors import ReproducerError
 from reproducer.experiments import plots
-from reproducer.experiments.base import default_arrangement, fit_frame, results_of, tested
+from reproducer.experiments.base import fit, fit_frame, tested
 from reproducer.experiments.maps import map_figure
 from reproducer.experiments.meaning import (
     MEASURES,
@@ -32,16 +32,21 @@ from reproducer.experiments.meaning import (
 )
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.verdicts import Verdict, verdict_on
-from reproducer.models.language_model import LanguageModel
-from reproducer.results.run import cached_lm
-from reproducer.results.specs import FitSpec
+from reproducer.models.card import model_card
+from reproducer.readings.paraphrases import ParaphraseSpec
+from reproducer.results.fits import FitSpec
+from reproducer.results.known import Known
+from reproducer.results.sentence_vectors import SentenceVectorsSpec
+from reproducer.results.specs import Spec
 from reproducer.results.vectors import solved, with_vectors
-from reproducer.solver.recipes import recipe
-from reproducer.texts.families import Family, load_families
+from reproducer.texts.families import FAMILIES, Family, load_families
 from reproducer.texts.misspellings import lexical_variants
-from reproducer.texts.sentence_encoder import encode
-from reproducer.texts.sources import Text, tokenize
+from reproducer.texts.sources import Text
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ENCODER = "all-minilm-l6-v2"
 KINDS = ("lexical", "paraphrase")
 E_ONLY = ("e", *REFERENCES)
 MIN_FAMILIES = 12
@@ -54,7 +59,7 @@ class Params(ExperimentParams):
     `n_seeds`: starts `seed, seed + 1, …`.
     """
 
-    source: str = "paraphrases"
+    source: Literal[*FAMILIES] = "paraphrases"
     n_tokens: int | None = Field(24, ge=1)
     n_lexical: int = Field(6, ge=0)
     n_paraphrases: int = Field(9, ge=0)
@@ -65,20 +70,57 @@ class Params(ExperimentParams):
     stop_accuracy: float = Field(0.9, gt=0, le=1)
     min_accuracy: float = Field(0.9, ge=0, le=1)
 
+    @model_validator(mode="after")
+    def _one_length_under_a_shared_m(self) -> Params:
+        if self.n_tokens is None and "m" in self.shares:
+            raise ValueError("expected n_tokens for a shared m: its texts need one length")
+        return self
 
-def family_texts(family: Family, params: Params, lm: LanguageModel) -> list[Text]:
+
+def specs(params: Params, known: Known) -> list[Spec]:
+    """First what rewrites the originals, where it is needed; then the fits and their meaning."""
+    families = families_of(params, known)
+    wanted = paraphrases(params)
+    if any(family.paraphrases is None for family in families):
+        return wanted
+    return [*wanted, *fits(params, families), encoded(params, families)]
+
+
+def paraphrases(params: Params) -> list[ParaphraseSpec]:
+    """The rewritings of those originals that come without any."""
+    return [
+        ParaphraseSpec(original=family.original)
+        for family in load_families(params.source, params.n_texts)
+        if family.paraphrases is None
+    ]
+
+
+def families_of(params: Params, known: Known) -> list[Family]:
+    """The originals, each with its paraphrases, shipped or written; None where none are known."""
+    written = {
+        result.spec["original"]: tuple(result.metrics["texts"])
+        for result in known.all(paraphrases(params))
+    }
+    return [
+        replace(family, paraphrases=family.paraphrases or written.get(family.original))
+        for family in load_families(params.source, params.n_texts)
+    ]
+
+
+def family_texts(family: Family, params: Params) -> list[Text]:
     """Original, misspelt variants and paraphrases; ids are `family/kind/number`.
 
     Errors are put into the part that is fitted, and every text is new in that part.
     """
+    tokenizer = model_card(params.model).tokenizer
 
     def cut(sentence: str) -> tuple[int, ...]:
-        return tokenize(lm, sentence)[: params.n_tokens]
+        return tokenizer.encode(sentence)[: params.n_tokens]
 
     fitted = cut(family.original)
     seen = {fitted}
 
-    prefix = lm.tokenizer.decode(fitted)
+    prefix = tokenizer.decode(fitted)
     rest = family.original.removeprefix(prefix)
 
     def is_new(variant: str) -> bool:
@@ -100,46 +142,48 @@ def family_texts(family: Family, params: Params, lm: LanguageModel) -> list[Text
     return texts
 
 
-def specs(params: Params) -> list[FitSpec]:
+def texts_of(params: Params, families: list[Family]) -> list[Text]:
+    """All texts of all families."""
+    return [text for family in families for text in family_texts(family, params)]
+
+
+def fits(params: Params, families: list[Family]) -> list[FitSpec]:
     """A fit for each text with its own `m`, and one for all texts together sharing `m`."""
-    if params.n_tokens is None and "m" in params.shares:
-        raise ReproducerError("expected n_tokens for a shared m: its texts need one length")
-    lm = cached_lm(params.model)
-    families = load_families(params.source, params.n_texts)
-    texts = [text for family in families for text in family_texts(family, params, lm)]
+    texts = texts_of(params, families)
     groups = {"none": [(text,) for text in texts], "m": [tuple(texts)]}
     return [
-        FitSpec(
-            model=params.model,
-            arrangement=default_arrangement(params.arrangement, lm),
-            texts=group,
-            share=share,
-            seed=seed,
-            recipe=recipe(params.recipe, params.max_steps, params.stop_accuracy),
-        )
+        fit(params, group, share=share, seed=seed)
         for seed in range(params.seed, params.seed + params.n_seeds)
         for share in params.shares
         for group in groups[share]
     ]
 
 
-def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
+def encoded(params: Params, families: list[Family]) -> SentenceVectorsSpec:
+    """The encoder's vectors of the part of every text that is fitted."""
+    decode = model_card(params.model).tokenizer.decode
+    sentences = [decode(text.tokens) for text in texts_of(params, families)]
+    return SentenceVectorsSpec(model=ENCODER, sentences=tuple(dict.fromkeys(sentences)))
+
+
+def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row a fitted text: `fit_frame`, vectors `e` and `m`, its tokens and sentence vector."""
-    results = results_of(specs(params), compute_missing)
+    families = families_of(params, known)
+    if any(family.paraphrases is None for family in families):
+        return pd.DataFrame()
+    results, meaning = known.all(fits(params, families)), known.get(encoded(params, families))
+    if not results or not meaning:
+        return pd.DataFrame()
     frame = with_vectors(fit_frame(results, params), results)
-    if frame.empty:
-        return frame
+    vectors = dict(zip(meaning.spec["sentences"], meaning.arrays["vectors"], strict=True))
     tokens = [tuple(text["tokens"]) for result in results for text in result.spec["texts"]]
-    lm = cached_lm(params.model)
-    different = list(dict.fromkeys(tokens))
-    encoded = encode([lm.tokenizer.decode(t) for t in different]).double().numpy()
-    meaning = dict(zip(different, encoded, strict=True))
+    decode = model_card(params.model).tokenizer.decode
     parts = frame["text"].str.split("/", expand=True)
     return frame.assign(
         family=parts[0],
         kind=parts[1],
         tokens=tokens,
-        encoder=[meaning[t] for t in tokens],
+        encoder=[vectors[decode(t)].astype(float) for t in tokens],
         min_accuracy=params.min_accuracy,
     )
 
@@ -192,7 +236,7 @@ def figure(df: pd.DataFrame, share: str = "none") -> Figure:
 
 def measure_figure(numbers: pd.DataFrame) -> Figure:
     """The measures of `measured`, own `m` if there is one: a dot a seed, a panel a measure."""
-    made, axes = plots.figure(len(MEASURES), sharey=True, figsize=(11, 3.8))
+    drawn, axes = plots.figure(len(MEASURES), sharey=True, figsize=(11, 3.8))
     own = numbers.xs(numbers.index.unique("share")[-1], level="share")
     kinds = plots.line_styles(own.index.unique("kind"))
     for axis, measure in zip(axes, MEASURES, strict=True):
@@ -208,7 +252,7 @@ def measure_figure(numbers: pd.DataFrame) -> Figure:
         axis.set(xlabel=_LABELS[measure], yticks=range(len(VECTORS)), yticklabels=VECTORS)
     axes[0].invert_yaxis()
     axes[-1].legend(title="original and", loc="upper left", bbox_to_anchor=(1, 1))
-    return made
+    return drawn
 
 
 _LABELS = {

@@ -9,11 +9,10 @@ a second set with free lengths shows what happens otherwise.
 from __future__ import annotations
 
 from itertools import islice
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from reproducer.analysis.clusters import cosine_distances, silhouettes
@@ -22,17 +21,19 @@ from reproducer.analysis.matrices import pair_correlation
 from reproducer.analysis.probes import bag_of_words, probe_hits, shuffled_hits
 from reproducer.errors import ReproducerError
 from reproducer.experiments import plots
-from reproducer.experiments.base import default_arrangement, fit_frame, results_of, tested
+from reproducer.experiments.base import fit, fit_frame, tested
 from reproducer.experiments.maps import map_figure
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.verdicts import Verdict, verdict_on
-from reproducer.models.language_model import LanguageModel
-from reproducer.results.run import cached_lm
-from reproducer.results.specs import FitSpec
+from reproducer.models.card import model_card
+from reproducer.results.fits import FitSpec
+from reproducer.results.known import Known
 from reproducer.results.vectors import TOKENS, solved, stacked, with_vectors
-from reproducer.solver.recipes import recipe
 from reproducer.texts.grammars import CLASSES, GROUPS, sentences
-from reproducer.texts.sources import Text, tokenize
+from reproducer.texts.sources import Text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Condition = Literal["matched", "free"]
 BASELINES = ("length only", "bag of words", "shuffled labels")
@@ -56,24 +57,38 @@ class Params(ExperimentParams):
     min_accuracy: float = Field(0.9, ge=0, le=1)
 
 
-def class_texts(name: str, params: Params, condition: Condition, lm: LanguageModel) -> list[Text]:
+def specs(params: Params, known: Known) -> list[FitSpec]:
+    """One fit a sentence, with `e` and `m` of its own."""
+    return [
+        fit(params, [text])
+        for condition in params.conditions
+        for text in condition_texts(params, condition)
+    ]
+
+
+def condition_texts(params: Params, condition: Condition) -> list[Text]:
+    """Sentences of all classes under a condition."""
+    return [text for name in CLASSES for text in class_texts(name, params, condition)]
+
+
+def class_texts(name: str, params: Params, condition: Condition) -> list[Text]:
     """`n_texts` sentences of a class, the vocabulary groups in turn.
 
     Raises:
         ReproducerError: the class has too few sentences of exactly `n_tokens` tokens.
     """
-    per_group = []
+    encode, per_group = model_card(params.model).tokenizer.encode, []
+    wanted = -(-params.n_texts // len(GROUPS))
     for group in GROUPS:
-        candidates = (tokenize(lm, s) for s in islice(sentences(name, group), ATTEMPTS))
+        candidates = (encode(s) for s in islice(sentences(name, group), ATTEMPTS))
         fitting = (t for t in candidates if condition == "free" or len(t) == params.n_tokens)
-        wanted = -(-params.n_texts // len(GROUPS))
-        found = list(islice(fitting, wanted))
-        if len(found) < wanted:
+        chosen = list(islice(fitting, wanted))
+        if len(chosen) < wanted:
             raise ReproducerError(
                 f"class {name!r}: expected {wanted} sentences of {params.n_tokens} tokens from "
-                f"vocabulary group {group}, got {len(found)}; try another n_tokens"
+                f"vocabulary group {group}, got {len(chosen)}; try another n_tokens"
             )
-        per_group.append(found)
+        per_group.append(chosen)
     mark = f"{condition}/{name}"
     turns = (
         Text(source="grammar", id=f"{mark}/{group}/{number}", tokens=tokens)
@@ -83,34 +98,13 @@ def class_texts(name: str, params: Params, condition: Condition, lm: LanguageMod
     return list(islice(turns, params.n_texts))
 
 
-def texts(params: Params, condition: Condition) -> list[Text]:
-    """Sentences of all classes under a condition."""
-    lm = cached_lm(params.model)
-    return [text for name in CLASSES for text in class_texts(name, params, condition, lm)]
-
-
-def specs(params: Params) -> list[FitSpec]:
-    """One fit a sentence, with `e` and `m` of its own."""
-    return [
-        FitSpec(
-            model=params.model,
-            arrangement=default_arrangement(params.arrangement, cached_lm(params.model)),
-            texts=(text,),
-            seed=params.seed,
-            recipe=recipe(params.recipe, params.max_steps, params.stop_accuracy),
-        )
-        for condition in params.conditions
-        for text in texts(params, condition)
-    ]
-
-
-def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
+def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row a fitted sentence: `fit_frame`, vectors, condition, class, group, sentence."""
-    results = results_of(specs(params), compute_missing)
+    results = known.all(specs(params, known))
+    if not results:
+        return pd.DataFrame()
     frame = with_vectors(fit_frame(results, params), results)
-    if frame.empty:
-        return frame
-    decode = cached_lm(params.model).tokenizer.decode
+    decode = model_card(params.model).tokenizer.decode
     sentence = [decode(r.spec["texts"][0]["tokens"]) for r in results]
     labels = _labels(frame["text"])
     return frame.join(labels).assign(sentence=sentence, min_accuracy=params.min_accuracy)
@@ -130,9 +124,9 @@ def length_table(params: Params) -> pd.DataFrame:
     """Lengths of both sets by class, and how often length alone tells the class (no fit needed)."""
     shown = {}
     for condition in ("matched", "free"):
-        made = texts(params, condition)
-        frame = _labels(pd.Series([text.id for text in made]))
-        frame["n_tokens"] = [len(text.tokens) for text in made]
+        texts = condition_texts(params, condition)
+        frame = _labels(pd.Series([text.id for text in texts]))
+        frame["n_tokens"] = [len(text.tokens) for text in texts]
         groups = frame.groupby("class", sort=False)["n_tokens"]
         hits = _hits(frame, "length only").mean()
         lengths = groups.agg(lambda n: f"{n.mean():.1f} ± {n.std(ddof=0):.1f}")
@@ -200,7 +194,7 @@ def figure(df: pd.DataFrame, condition: str = "matched") -> Figure:
 
 def measure_figure(numbers: pd.DataFrame) -> Figure:
     """Probe accuracy by features, a marker a condition; dashed: chance."""
-    made, axis = plots.figure()
+    drawn, axis = plots.figure()
     order = (*TOKENS, *BASELINES)
     for shift, (condition, style) in enumerate(
         plots.line_styles(numbers.index.unique("condition")).items()
@@ -218,7 +212,7 @@ def measure_figure(numbers: pd.DataFrame) -> Figure:
     )
     axis.invert_yaxis()
     axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return made
+    return drawn
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:

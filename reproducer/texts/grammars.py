@@ -10,14 +10,18 @@ tested on words it has never seen. Function words are common to all groups.
 from __future__ import annotations
 
 import csv
+import json
 import random
 from collections.abc import Iterator
 from functools import lru_cache
-
-from nltk import CFG, Nonterminal
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from reproducer.errors import ReproducerError, require_name
 from reproducer.paths import data_dir
+
+if TYPE_CHECKING:
+    from nltk import CFG, Nonterminal
 
 GROUPS = (0, 1, 2, 3)
 
@@ -73,21 +77,28 @@ def lexicon() -> dict[tuple[str, str], tuple[str, ...]]:
     with open(data_dir() / "lexicon.csv", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             words.setdefault((row["pos"], row["group"]), []).append(row["word"])
-    return {place: tuple(found) for place, found in words.items()}
+    return {place: tuple(listed) for place, listed in words.items()}
 
 
 @lru_cache
 def grammar(name: str, group: int) -> CFG:
     """The grammar of one of `CLASSES` over the vocabulary of a group."""
+    # Imported late: it takes seconds.
+    from nltk import CFG
+
     require_name("sentence class", name, CLASSES)
-    if group not in GROUPS:
-        raise ReproducerError(f"expected a vocabulary group of {GROUPS}, got {group}")
+    _require_group(group)
     rules = [CLASSES[name], _SHARED]
     for symbol, part in _PARTS.items():
-        found = lexicon().get((part, str(group))) or lexicon()[part, "all"]
-        usable = [word for word in found if word in _ONLY.get(part, found)]
+        listed = lexicon().get((part, str(group))) or lexicon()[part, "all"]
+        usable = [word for word in listed if word in _ONLY.get(part, listed)]
         rules.append(f"{symbol} -> " + " | ".join(f"'{word}'" for word in usable))
     return CFG.fromstring("\n".join(rules))
+
+
+def _require_group(group: int) -> None:
+    if group not in GROUPS:
+        raise ReproducerError(f"expected a vocabulary group of {GROUPS}, got {group}")
 
 
 def words_of(name: str, group: int, draw: random.Random) -> list[str]:
@@ -110,7 +121,7 @@ def written(words: list[str]) -> str:
     return sentence[0].upper() + sentence[1:]
 
 
-def sentences(name: str, group: int) -> Iterator[str]:
+def derived(name: str, group: int) -> Iterator[str]:
     """Different sentences of a class over one group's words, always in the same order."""
     draw, seen = random.Random(f"{name}-{group}"), set()
     while True:
@@ -118,3 +129,20 @@ def sentences(name: str, group: int) -> Iterator[str]:
         if sentence not in seen:
             seen.add(sentence)
             yield sentence
+
+
+def sentences(name: str, group: int) -> Iterator[str]:
+    """The sentences of `derived`: the first from `data/texts/sentences.jsonl`, then derived.
+
+    Deriving needs nltk, whose import takes seconds, and experiments seldom go on that far.
+    """
+    _require_group(group)
+    shipped = _shipped()[require_name("sentence class", name, CLASSES), group]
+    yield from shipped
+    yield from islice(derived(name, group), len(shipped), None)
+
+
+@lru_cache
+def _shipped() -> dict[tuple[str, int], list[str]]:
+    lines = (data_dir() / "texts" / "sentences.jsonl").read_text(encoding="utf-8").splitlines()
+    return {(e["class"], e["group"]): e["sentences"] for e in map(json.loads, lines)}

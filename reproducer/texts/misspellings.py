@@ -31,11 +31,11 @@ def lexical_variants(
     a variant, which is then drawn again, at last by another action.
 
     Raises:
-        ReproducerError: no acceptable variant found.
+        ReproducerError: no acceptable variant.
     """
     mark = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
     order = random.Random(mark).sample(ACTIONS, len(ACTIONS))
-    found: list[str] = []
+    variants: list[str] = []
     for number in range(n_variants):
         turns = [order[(number + later) % len(order)] for later in range(len(order))]
         drawn = (
@@ -43,23 +43,23 @@ def lexical_variants(
             for action in turns
             for attempt in range(ATTEMPTS_EACH)
         )
-        good = (v for v in drawn if _is_new(v, text, found) and accept(v))
+        good = (v for v in drawn if _is_new(v, text, variants) and accept(v))
         variant = next(good, None)
         if variant is None:
             raise ReproducerError(
-                f"expected {n_variants} acceptable variants of {text[:40]!r}, got {len(found)}"
+                f"expected {n_variants} acceptable variants of {text[:40]!r}, got {len(variants)}"
             )
-        found.append(variant)
-    return found
+        variants.append(variant)
+    return variants
 
 
-def _is_new(variant: str, text: str, found: list[str]) -> bool:
+def _is_new(variant: str, text: str, earlier: list[str]) -> bool:
     foreign = set(variant) - set(text)
-    return variant != text and variant not in found and all(c.isalpha() for c in foreign)
+    return variant != text and variant not in earlier and all(c.isalpha() for c in foreign)
 
 
 def _misspelt(text: str, action: str, seed: int) -> str:
-    from augmentex import CharAug
+    from augmentex import CharAug  # late: a plan that has no variants does without
 
     with _global_states_kept():
         # Within numpy's 32 bits, and never 0, which would leave the state as it is.

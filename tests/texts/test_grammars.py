@@ -10,6 +10,7 @@ from reproducer.errors import ReproducerError
 from reproducer.texts.grammars import (
     CLASSES,
     GROUPS,
+    derived,
     grammar,
     lexicon,
     sentences,
@@ -62,3 +63,15 @@ def test_unknown_class_and_group():
         grammar("compleks", 0)
     with pytest.raises(ReproducerError, match="group of .* got 9"):
         grammar("simple", 9)
+
+
+def test_shipped_sentences_are_those_that_the_grammars_derive():
+    for name in CLASSES:
+        for group in GROUPS:
+            shipped = list(islice(sentences(name, group), 1200))
+            assert shipped == list(islice(derived(name, group), 1200))
+
+
+def test_sentences_go_on_where_the_shipped_ones_end():
+    later = list(islice(sentences("complex", 2), 1195, 1205))
+    assert later == list(islice(derived("complex", 2), 1195, 1205))

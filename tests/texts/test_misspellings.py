@@ -1,13 +1,11 @@
 """Misspelt variants and families of texts."""
 
-import json
 import random
 
 import numpy as np
 import pytest
 
 from reproducer.errors import ReproducerError
-from reproducer.texts import families
 from reproducer.texts.families import load_families
 from reproducer.texts.misspellings import ACTIONS, lexical_variants
 
@@ -52,20 +50,10 @@ def test_shipped_families():
         load_families("doly", 1)
 
 
-def test_paraphrases_are_sampled_once(tmp_path, monkeypatch):
-    monkeypatch.setenv("REPRODUCER_CACHE", str(tmp_path))
-    asked = []
-
-    def sample(original):
-        asked.append(original)
-        return ["one", "two"]
-
-    rows = [{"response": "too short"}, {"response": "word " * 20}]
+def test_originals_of_dolly_have_the_length_of_the_paper_and_no_paraphrase_yet(monkeypatch):
+    rows = [{"response": "too short"}, {"response": "word " * 20}, {"response": "word " * 61}]
     monkeypatch.setattr("datasets.load_dataset", lambda name, split: rows)
-    monkeypatch.setattr(families, "sample_paraphrases", sample)
-    for _ in range(2):
-        (family,) = load_families("dolly", 1)
-        assert (family.id, family.paraphrases) == ("dolly-00001", ("one", "two"))
-    assert len(asked) == 1
-    (path,) = (tmp_path / "paraphrases").glob("*.json")
-    assert json.loads(path.read_text())["original"] == asked[0]
+    (family,) = load_families("dolly", 1)
+    assert (family.id, family.paraphrases) == ("dolly-00001", None)
+    with pytest.raises(ReproducerError, match="expected 2 originals, got 1"):
+        load_families("dolly", 2)
