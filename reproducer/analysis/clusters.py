@@ -1,18 +1,20 @@
-"""How a set of vectors clusters: silhouettes, neighbours, permutation tests, t-SNE maps.
+"""How a set of vectors clusters: silhouettes, the AUC "same group closer", t-SNE maps.
 
-Distances are cosine distances. Silhouettes and neighbours take a distance matrix and labels
-and give one value a text, so that intervals can be taken over texts or groups of them.
+Distances are cosine distances. What takes a distance matrix and labels gives one value a text or
+a pair of groups, so that intervals can be taken over texts or groups.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reproducer.analysis.intervals import mean_interval, statistic_interval
 from reproducer.errors import ReproducerError
 
-PERMUTATIONS = 999
+if TYPE_CHECKING:
+    from reproducer.analysis.estimates import Interval
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -59,43 +61,56 @@ def silhouettes(distances: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return (outside - inside) / np.maximum(np.maximum(inside, outside), 1e-12)
 
 
-def nearest_others(distances: np.ndarray, k: int = 3) -> np.ndarray:
-    """The `k` nearest others of each text, (n, k) row numbers, the nearest first."""
-    n = len(distances)
-    if not 1 <= k < n:
-        raise ReproducerError(f"expected k between 1 and {n - 1}, got {k}")
-    apart = distances + np.diag(np.full(n, np.inf))
-    return np.argsort(apart, axis=1, kind="stable")[:, :k]
+def group_wins(distances: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """How often a text is closer to its own group than to another one, (n_groups, n_groups).
 
-
-def neighbour_share(nearest: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Share of each text's nearest others (n, k) that have its label, (n,)."""
-    labels = np.asarray(labels)
-    require_classes(labels)
-    return (labels[nearest] == labels[:, None]).mean(1)
-
-
-def chance_share(labels: np.ndarray) -> float:
-    """What `neighbour_share` expects of random neighbours: mean of (class size − 1)/(n − 1)."""
-    _, number, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    return float((counts[number] - 1).mean() / (len(labels) - 1))
-
-
-def permutation_p(
-    values: Callable[[np.ndarray], np.ndarray],
-    labels: np.ndarray,
-    n_permutations: int = PERMUTATIONS,
-    seed: int = 0,
-) -> float:
-    """One-sided p of the mean of `values(labels)` when labels are shuffled.
-
-    `(1 + shuffles at least as high) / (1 + shuffles)`, so it is never 0.
+    Entry (f, g): over a text of group f, another text of f and a text of g, the share of triples
+    in which the first is closer to the second than to the third; ties count half. NaN for f = g,
+    and in the row of a group of one. The order of groups is that of `np.unique`.
     """
-    draw = np.random.default_rng(seed)
-    observed = values(np.asarray(labels)).mean()
-    shuffled = (values(draw.permutation(labels)).mean() for _ in range(n_permutations))
-    as_high = sum(mean >= observed - 1e-12 for mean in shuffled)
-    return (1 + as_high) / (1 + n_permutations)
+    members = [np.flatnonzero(groups == name) for name in np.unique(groups)]
+    wins = np.full((len(members), len(members)), np.nan)
+    for f, own in enumerate(members):
+        if len(own) < 2:
+            continue
+        apart = ~np.eye(len(own), dtype=bool)
+        near = distances[np.ix_(own, own)][apart].reshape(len(own), -1, 1)
+        for g, others in enumerate(members):
+            if g != f:
+                far = distances[np.ix_(own, others)][:, None]  # (n_f, 1, n_g)
+                wins[f, g] = ((near < far) + 0.5 * (near == far)).mean()
+    return wins
+
+
+def mean_win(wins: np.ndarray) -> float:
+    """The AUC "same group closer" of `group_wins`: its mean over pairs of groups; chance is 0.5.
+
+    NaN where there are none.
+    """
+    known = wins[~np.isnan(wins)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def closeness(wins: np.ndarray, other: np.ndarray | None = None) -> Interval:
+    """The AUC of `group_wins` over groups, or that minus the AUC of `other`, of the same groups.
+
+    A jackknife: without a group, it is neither asked about nor compared with.
+    """
+    values = wins if other is None else wins - other
+    bounds = (0.0, 1.0) if other is None else (-1.0, 1.0)
+    return statistic_interval(
+        len(values), lambda kept: mean_win(values[np.ix_(kept, kept)]), bounds=bounds
+    )
+
+
+def closeness_near_one(wins: np.ndarray) -> Interval:
+    """The AUC of `group_wins` as the mean of the groups' own shares, which lie between 0 and 1.
+
+    Wider than `closeness`, but an interval also where nearly all comparisons are won, and the
+    jackknife has no spread to read.
+    """
+    asked = ~np.isnan(wins).all(1)
+    return mean_interval(np.nanmean(wins[asked], axis=1), bounds=(0, 1))
 
 
 def tsne_map(vectors: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -1,18 +1,20 @@
-"""Do two sets of cosines between the same texts agree? Mantel's test and an interval.
+"""Do two sets of cosines between the same texts agree? Mantel's test.
 
-The statistic is Pearson's correlation over all pairs of texts. Pairs share texts, so its
-p-value comes from shuffling the texts of one matrix (Mantel 1967), and its interval from
-drawing whole clusters of texts with replacement.
+The statistic is Pearson's correlation over all pairs of texts. Pairs share texts, so its p-value
+comes from shuffling the texts of one matrix (Mantel 1967), and its interval from leaving out whole
+groups of texts. Drawing groups with replacement would pair a group with its own copy, whose cosines
+are 1 in both matrices.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from reproducer.analysis.estimates import Interval
+from reproducer.analysis.intervals import statistic_interval
 from reproducer.errors import ReproducerError
 
 PERMUTATIONS = 999
-RESAMPLES = 1000
 
 
 def pair_correlation(a: np.ndarray, b: np.ndarray, pairs: np.ndarray | None = None) -> float:
@@ -20,8 +22,9 @@ def pair_correlation(a: np.ndarray, b: np.ndarray, pairs: np.ndarray | None = No
 
     `pairs` (n, n) bool, symmetric, restricts them. NaN if one side is constant.
     """
-    mask = _mask(a, b, pairs)
-    return float(_weighted(a, b, mask, np.ones((1, len(a))))[0])
+    mask = np.triu(_mask(a, b, pairs))
+    x, y = _standard(a[mask]), _standard(b[mask])
+    return float(x @ y) if x.any() and y.any() else float("nan")
 
 
 def mantel(
@@ -43,33 +46,16 @@ def mantel(
     return observed, (1 + as_high) / (1 + n_permutations)
 
 
-def bootstrap_correlations(
-    a: np.ndarray,
-    b: np.ndarray,
-    clusters: np.ndarray,
-    pairs: np.ndarray | None = None,
-    seed: int = 0,
-) -> np.ndarray:
-    """Correlations under resampling of clusters, (RESAMPLES,).
+def mantel_interval(a: np.ndarray, b: np.ndarray, groups: np.ndarray) -> Interval:
+    """The correlation over all pairs, with the jackknife's interval over groups of texts (n,)."""
+    names, number = np.unique(groups, return_inverse=True)
 
-    A text counts as often as its cluster was drawn and a pair as the product of its two
-    counts; a text is never paired with itself. Equal `clusters` and `seed` give equal
-    draws, so the difference of two calls is a paired one.
-    """
-    mask = _mask(a, b, pairs)
-    names, number = np.unique(clusters, return_inverse=True)
-    draw = np.random.default_rng(seed)
-    counts = draw.multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
-    return _weighted(a, b, mask, counts[:, number].astype(float))
+    def correlation(units: np.ndarray) -> float:
+        kept = np.isin(number, units)
+        inside = np.ix_(kept, kept)
+        return pair_correlation(a[inside], b[inside]) if kept.sum() >= 3 else float("nan")
 
-
-def interval(draws: np.ndarray) -> tuple[float, float]:
-    """95 % percentile interval, leaving out draws that gave no number."""
-    kept = draws[np.isfinite(draws)]
-    if not len(kept):
-        return float("nan"), float("nan")
-    low, high = np.percentile(kept, [2.5, 97.5])
-    return float(low), float(high)
+    return statistic_interval(len(names), correlation, bounds=(-1.0, 1.0))
 
 
 def _mask(a: np.ndarray, b: np.ndarray, pairs: np.ndarray | None) -> np.ndarray:
@@ -80,20 +66,6 @@ def _mask(a: np.ndarray, b: np.ndarray, pairs: np.ndarray | None) -> np.ndarray:
         )
     mask = ~np.eye(len(a), dtype=bool)
     return mask if pairs is None else mask & pairs
-
-
-def _weighted(a: np.ndarray, b: np.ndarray, mask: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Correlations with pair weights w_i w_j, for weights (r, n) → (r,)."""
-
-    def total(matrix: np.ndarray) -> np.ndarray:
-        return ((weights @ np.where(mask, matrix, 0.0)) * weights).sum(1)
-
-    with np.errstate(invalid="ignore", divide="ignore"):
-        size = total(np.ones_like(a, dtype=float))
-        mean_a, mean_b = total(a) / size, total(b) / size
-        covariance = total(a * b) / size - mean_a * mean_b
-        variances = (total(a * a) / size - mean_a**2) * (total(b * b) / size - mean_b**2)
-        return covariance / np.sqrt(np.where(variances > 1e-20, variances, np.nan))
 
 
 def _standard(values: np.ndarray) -> np.ndarray:

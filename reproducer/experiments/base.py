@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import pandas as pd
@@ -16,8 +17,9 @@ from reproducer.results.fits import FitSpec
 from reproducer.results.known import Known
 from reproducer.results.provenance import joined_devices
 from reproducer.results.specs import Result, Spec
+from reproducer.results.vectors import with_vectors
 from reproducer.solver.arrangements import arrangement
-from reproducer.solver.recipes import recipe
+from reproducer.solver.recipes import RECIPES, recipe
 from reproducer.texts.sources import PASSAGES, Text, load_texts
 from reproducer.texts.teachers import TEACHERS
 
@@ -26,18 +28,30 @@ if TYPE_CHECKING:
 
 # What a run is on, not how much of it there is: pages name these in their own words.
 SUBJECTS = {"profile", "model", "models", "source", "sources", "controls"}
+# How fits start, by the `start` of their recipe.
+STARTS = {"own": "random starts", "common": "one common start"}
 PROVENANCE_COLUMNS = ("dtype", "device", "commit", "date")
+FIT_COLUMNS = (
+    *("key", "model", "arrangement", "share", "seed", "group_size", "recipe", "max_steps"),
+    *("source", "text", "copy", "n_tokens", "accuracy", "loss_nats", "correct"),
+    *("solved", "steps", "seconds", *PROVENANCE_COLUMNS),
+)
+
+
+def _common_start(name: str) -> str:
+    if RECIPES[require_name("recipe", name, RECIPES)].start != "common":
+        raise ValueError(f"expected a recipe with a common start, got {name!r}")
+    return name
+
+
 # Fields of `Params` whose unknown names are errors before any work.
 ArrangementName = Annotated[str, AfterValidator(lambda name: arrangement(name).name)]
 PassageSource = Annotated[
     str, AfterValidator(lambda name: require_name("source of passages", name, PASSAGES))
 ]
 TeacherName = Annotated[str, AfterValidator(lambda n: require_name("teacher", n, TEACHERS))]
-FIT_COLUMNS = (
-    *("key", "model", "arrangement", "share", "seed", "group_size", "recipe", "max_steps"),
-    *("source", "text", "copy", "n_tokens", "accuracy", "loss_nats", "correct"),
-    *("solved", "steps", "seconds", *PROVENANCE_COLUMNS),
-)
+# A recipe under which all fits start at one point.
+CommonStart = Annotated[str, AfterValidator(_common_start)]
 
 
 class Protocol(NamedTuple):
@@ -169,6 +183,24 @@ def mean_std(values: pd.Series) -> str:
 def spread(mean: float, std: float) -> str:
     """A mean and a standard deviation, neither negative, as a cell of a table."""
     return f"{mean:.2f}\u00a0±\u00a0{std:.2f}"
+
+
+def vector_frame(results: Sequence[Result], params: ExperimentParams) -> pd.DataFrame:
+    """`fit_frame` with vectors `e` and `m`, and what can be read from them.
+
+    Fits that start at one point are compared by how far they moved from there (`start` "common");
+    others, which each start at a point of their own, by where they ended ("own"). `warm_m`: whether
+    `m` starts at a vector that was fitted before.
+    """
+    frames = []
+    for common, some in groupby(results, lambda r: r.spec["recipe"].get("start") == "common"):
+        part = list(some)
+        frame = with_vectors(fit_frame(part, params), part, from_start=common)
+        frames.append(frame.assign(start="common" if common else "own"))
+    if not frames:
+        return pd.DataFrame()
+    frame = pd.concat(frames, ignore_index=True)
+    return frame.assign(warm_m=[bool(RECIPES[name].warm_m) for name in frame["recipe"]])
 
 
 def with_readings(readings: Iterable[Spec], known: Known) -> list[tuple[Result, Result]]:

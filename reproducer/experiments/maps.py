@@ -14,64 +14,44 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MAX_LEGEND = 10
+MIN_VECTORS = 4
+REST = {"color": "#cccccc", "s": 10, "zorder": 1, "linewidth": 0}
 
 
 def map_figure(
-    frame: pd.DataFrame,
-    classes: str,
-    shapes: str | None = None,
-    tokens: tuple[str, ...] = ("e", "m"),
+    frame: pd.DataFrame, classes: str, tokens: tuple[str, ...] = ("e", "m"), links: bool = False
 ) -> Figure:
-    """Maps of the `tokens` of a frame, by the class in column `classes`.
+    """Maps of the `tokens` of a frame; a class of column `classes` has a colour and a marker.
 
-    A class has a colour and its members are tied to their centre, which greyscale keeps;
-    `shapes` names a column that is shown as the marker (None: the class).
+    Only so many classes are told apart as there are colours, the largest; the rest is grey. With
+    `links` the members of a class are tied to their centre.
     """
+    if len(frame) < MIN_VECTORS:
+        return plots.nothing(f"fewer than {MIN_VECTORS} solved texts to map")
     drawn, axes = plots.figure(len(tokens), figsize=(5 * len(tokens), 4.6), squeeze=False)
+    names = frame[classes]
+    largest = names.groupby(names, sort=False).size().sort_values(ascending=False, kind="stable")
+    styles = plots.line_styles(largest.index[: len(plots.PALETTE)])
     for axis, token in zip(axes[0], tokens, strict=True):
-        _draw(axis, frame, tsne_map(stacked(frame, token)), classes, shapes or classes)
+        places = pd.DataFrame(tsne_map(stacked(frame, token)), columns=["x", "y"])
+        _draw(axis, places.groupby(names.to_numpy(), sort=False), styles, links)
         axis.set(title=f"t-SNE of {token}", xticks=[], yticks=[])
         axis.grid(False)
-    _legend(axes[0, -1], frame, classes, shapes)
+    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
     return drawn
 
 
-def _draw(axis: Axes, frame: pd.DataFrame, places, classes: str, shapes: str) -> None:
-    colours, markers = _colours(frame[classes]), _markers(frame[shapes])
-    placed = frame[[classes]].assign(x=places[:, 0], y=places[:, 1], shape=frame[shapes])
-    for name, members in placed.groupby(classes, sort=False):
-        centre = members["x"].mean(), members["y"].mean()
-        for point in members.itertuples():
-            line = {"color": colours[name], "lw": 0.6, "alpha": 0.6, "zorder": 1}
-            axis.plot([centre[0], point.x], [centre[1], point.y], **line)
-            look = {"color": colours[name], "marker": markers[point.shape], "s": 22}
-            axis.scatter(point.x, point.y, edgecolor="white", linewidth=0.4, **look)
-
-
-def _colours(values: pd.Series) -> dict:
-    return {name: plots.PALETTE[i % 7] for i, name in enumerate(values.unique())}
-
-
-def _markers(values: pd.Series) -> dict:
-    return {name: plots.MARKERS[i % 7] for i, name in enumerate(values.unique())}
-
-
-def _legend(axis: Axes, frame: pd.DataFrame, classes: str, shapes: str | None) -> None:
-    """Names of the markers, and of the classes if they are few."""
-    # Imported late: tables and verdicts do without.
-    from matplotlib.lines import Line2D
-
-    handles = []
-    if frame[classes].nunique() <= MAX_LEGEND:
-        markers = _markers(frame[classes]) if shapes is None else {}
-        handles += [
-            Line2D([], [], color=colour, marker=markers.get(name), label=name)
-            for name, colour in _colours(frame[classes]).items()
-        ]
-    if shapes is not None:
-        handles += [
-            Line2D([], [], color="grey", marker=marker, linestyle="", label=name)
-            for name, marker in _markers(frame[shapes]).items()
-        ]
-    axis.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1))
+def _draw(axis: Axes, groups: pd.api.typing.DataFrameGroupBy, styles: dict, links: bool) -> None:
+    rest = True
+    for name, members in groups:
+        if name not in styles:
+            axis.scatter(members["x"], members["y"], **REST, label="others" if rest else None)
+            rest = False
+            continue
+        look = {"color": styles[name]["color"], "zorder": 2}
+        if links:
+            centre = members.mean()
+            for point in members.itertuples():
+                axis.plot([centre["x"], point.x], [centre["y"], point.y], lw=0.8, **look)
+        look |= {"marker": styles[name]["marker"], "s": 34, "edgecolor": "white", "linewidth": 0.5}
+        axis.scatter(members["x"], members["y"], label=str(name), **look)

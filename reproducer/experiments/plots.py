@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from reproducer.analysis.estimates import Interval
+
 # Okabe & Ito's palette: told apart by colour-blind readers; markers and dashes serve greyscale.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -61,6 +63,14 @@ def figure(n_columns: int = 1, n_rows: int = 1, **options) -> tuple[Figure, Axes
     return drawn, axes
 
 
+def nothing(why: str) -> Figure:
+    """A figure that says why there is nothing to draw."""
+    drawn, axis = figure(figsize=(7.0, 1.2))
+    axis.text(0.5, 0.5, why, ha="center", va="center", transform=axis.transAxes)
+    axis.set_axis_off()
+    return drawn
+
+
 def line_styles(names: Iterable[str]) -> dict[str, dict]:
     """A distinct colour, marker and dash for each name, in order."""
     return {
@@ -107,6 +117,21 @@ def density(axis: Axes, values: pd.Series, name: str, style: dict) -> None:
     heights = gaussian_kde(drawn)(grid)
     axis.plot(grid, heights, label=label, color=colour, linestyle=style["linestyle"])
     axis.fill_between(grid, heights, color=colour, alpha=0.12, lw=0)
+
+
+def dots(axis: Axes, series: dict[str, dict[str, Interval]]) -> None:
+    """Estimates with their intervals: a marker for each series, a line for each name in it."""
+    order = list(dict.fromkeys(name for values in series.values() for name in values))
+    for shift, (label, style) in enumerate(line_styles(series).items()):
+        values = series[label]
+        middle = np.array([i.estimate for i in values.values()])
+        ends = np.array([(i.low, i.high) for i in values.values()]).reshape(-1, 2)
+        reach = np.nan_to_num(np.abs(ends.T - middle), posinf=0)
+        place = [order.index(name) + 0.12 * shift for name in values]
+        look = {"color": style["color"], "fmt": style["marker"], "lw": 1, "label": label}
+        axis.errorbar(middle, place, xerr=reach, **look)
+    axis.set_yticks(range(len(order)), order)
+    axis.set_ylim(len(order) - 0.5, -0.5)
 
 
 def powers_axis(axis: Axes, values: Iterable[int]) -> None:

@@ -2,69 +2,95 @@
 
 Originals, their misspelt variants and their paraphrases are fitted; vectors of one original
 should lie together if meaning is what they hold. The paper shows t-SNE maps and finds that
-`m` clusters by meaning more than `e`. We add numbers: silhouettes, nearest neighbours, and
-the agreement of all cosines with those of a sentence encoder (Mantel's test).
+`m` clusters by meaning more than `e`. One number answers: how often a text is closer to one of
+its own family than to one of another (AUC, chance 0.5), for paraphrases, which share meaning, and
+apart from them for misspelt variants, which share words. A bag of the text's tokens and a sentence
+encoder stand beside the vectors.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
-from reproducer.analysis.intervals import bootstrap_interval
-from reproducer.analysis.matrices import interval
-from reproducer.errors import ReproducerError
-from reproducer.experiments import plots
-from reproducer.experiments.base import fit, fit_frame, tested
-from reproducer.experiments.maps import map_figure
-from reproducer.experiments.meaning import (
-    MEASURES,
-    REFERENCES,
-    VECTORS,
-    differences,
-    mantel_differences,
-    measures,
-    subset,
+from reproducer.analysis.clusters import (
+    closeness,
+    closeness_near_one,
+    cosine_distances,
+    group_wins,
 )
+from reproducer.analysis.matrices import mantel_interval
+from reproducer.experiments import plots
+from reproducer.experiments.base import (
+    STARTS,
+    CommonStart,
+    Protocol,
+    fit,
+    number,
+    vector_frame,
+    with_interval,
+)
+from reproducer.experiments.claims import Verdict, above, verdict
+from reproducer.experiments.maps import map_figure
 from reproducer.experiments.profiles import ExperimentParams
-from reproducer.experiments.verdicts import Verdict, verdict_on
 from reproducer.models.card import model_card
-from reproducer.readings.paraphrases import ParaphraseSpec
+from reproducer.readings.paraphrases import paraphrase_specs, written_families
 from reproducer.results.fits import FitSpec
 from reproducer.results.known import Known
 from reproducer.results.sentence_vectors import SentenceVectorsSpec
-from reproducer.results.specs import Spec
-from reproducer.results.vectors import solved, with_vectors
-from reproducer.texts.families import FAMILIES, Family, load_families
-from reproducer.texts.misspellings import lexical_variants
+from reproducer.results.specs import Result, Spec
+from reproducer.results.vectors import TOKENS, stacked
+from reproducer.solver.recipes import recipe
+from reproducer.texts.families import FAMILIES, family_texts, load_families
 from reproducer.texts.sources import Text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from reproducer.analysis.estimates import Interval
+
 ENCODER = "all-minilm-l6-v2"
-KINDS = ("lexical", "paraphrase")
-E_ONLY = ("e", *REFERENCES)
-MIN_FAMILIES = 12
+KINDS = {"lexical": "misspelt variants", "paraphrase": "paraphrases"}
+REFERENCES = ("bag of tokens", "number of tokens", "encoder")
+VECTORS = (*TOKENS, *REFERENCES)
+DESIGN = ["start", "recipe", "length", "share"]
+MIN_ACCURACY = 0.9  # what a verdict calls solved
+MARGIN = 0.1
+MORE = above(MARGIN, "one comparison in ten")
+BEYOND_CHANCE = above(0.5 + MARGIN, "one comparison in ten beyond chance")
+PROTOCOL = Protocol(
+    paper="Answers of Dolly-15k, each with six misspelt variants and nine paraphrases by Qwen3-4B, "
+    "fitted from random starts; t-SNE maps of e and of m, in which m groups texts of one meaning "
+    "more than e does. No number is given.",
+    ours="Originals and paraphrases written for this repository unless the profile names Dolly; "
+    "misspelt variants by the same library and settings. How often a text is closer to its own "
+    "family than to another is stated for e, m and the references, with intervals over families. "
+    "Fits from random starts stand beside fits that all start at one point with small steps, whose "
+    "vectors are how far they moved.",
+    why="Maps show neighbourhoods without a chance level. A fit that starts at random ends near "
+    "its start, which hides what texts share. An m that every fit starts from was fitted before: "
+    "e and m are compared where both start free.",
+)
 
 
 class Params(ExperimentParams):
     """`n_texts` counts originals, of the families that `source` names (`FAMILIES`).
 
-    `n_tokens`: every text is cut to so many tokens (None: whole, for own `m` only);
-    `n_seeds`: starts `seed, seed + 1, …`.
+    `lengths`: every text is cut to so many tokens (None: whole, for own `m` only); `n_seeds`:
+    starts `seed, seed + 1, …`; `common_start`: recipes that start all fits at one point, which are
+    used beside `recipe`.
     """
 
     source: Literal[*FAMILIES] = "paraphrases"
-    n_tokens: int | None = Field(24, ge=1)
+    lengths: tuple[PositiveInt | None, ...] = Field((24,), min_length=1)
     n_lexical: int = Field(6, ge=0)
     n_paraphrases: int = Field(9, ge=0)
     shares: tuple[Literal["none", "m"], ...] = Field(("none", "m"), min_length=1)
     n_seeds: int = Field(3, ge=1)
+    common_start: tuple[CommonStart, ...] = ()
     arrangement: str | None = None
     max_steps: int = Field(2000, ge=1)
     stop_accuracy: float = Field(0.9, gt=0, le=1)
@@ -72,110 +98,81 @@ class Params(ExperimentParams):
 
     @model_validator(mode="after")
     def _one_length_under_a_shared_m(self) -> Params:
-        if self.n_tokens is None and "m" in self.shares:
-            raise ValueError("expected n_tokens for a shared m: its texts need one length")
+        if None in self.lengths and "m" in self.shares:
+            raise ValueError("expected lengths in tokens for a shared m: its texts need one length")
         return self
 
 
 def specs(params: Params, known: Known) -> list[Spec]:
     """First what rewrites the originals, where it is needed; then the fits and their meaning."""
-    families = families_of(params, known)
-    wanted = paraphrases(params)
-    if any(family.paraphrases is None for family in families):
-        return wanted
-    return [*wanted, *fits(params, families), encoded(params, families)]
-
-
-def paraphrases(params: Params) -> list[ParaphraseSpec]:
-    """The rewritings of those originals that come without any."""
+    wanted = paraphrase_specs(load_families(params.source, params.n_texts))
+    groups = texts_by_length(params, known)
     return [
-        ParaphraseSpec(original=family.original)
-        for family in load_families(params.source, params.n_texts)
-        if family.paraphrases is None
+        *wanted,
+        *(spec for texts in groups.values() for spec in fits(params, texts)),
+        *(encoded(params, texts) for texts in groups.values()),
     ]
 
 
-def families_of(params: Params, known: Known) -> list[Family]:
-    """The originals, each with its paraphrases, shipped or written; None where none are known."""
-    written = {
-        result.spec["original"]: tuple(result.metrics["texts"])
-        for result in known.all(paraphrases(params))
+def texts_by_length(params: Params, known: Known) -> dict[str, list[Text]]:
+    """All texts of all families, cut to each of the lengths; none until they are written."""
+    families = written_families(load_families(params.source, params.n_texts), known)
+    tokenizer, sizes = model_card(params.model).tokenizer, (params.n_lexical, params.n_paraphrases)
+    return {
+        "whole" if length is None else str(length): [
+            text
+            for family in families
+            for text in family_texts(family, params.source, tokenizer, length, *sizes)
+        ]
+        for length in (params.lengths if families else ())
     }
-    return [
-        replace(family, paraphrases=family.paraphrases or written.get(family.original))
-        for family in load_families(params.source, params.n_texts)
-    ]
 
 
-def family_texts(family: Family, params: Params) -> list[Text]:
-    """Original, misspelt variants and paraphrases; ids are `family/kind/number`.
-
-    Errors are put into the part that is fitted, and every text is new in that part.
-    """
-    tokenizer = model_card(params.model).tokenizer
-
-    def cut(sentence: str) -> tuple[int, ...]:
-        return tokenizer.encode(sentence)[: params.n_tokens]
-
-    fitted = cut(family.original)
-    seen = {fitted}
-
-    prefix = tokenizer.decode(fitted)
-    rest = family.original.removeprefix(prefix)
-
-    def is_new(variant: str) -> bool:
-        tokens = cut(variant + rest)
-        new = tokens not in seen and len(tokens) >= (params.n_tokens or 1)
-        seen.update({tokens} if new else ())
-        return new
-
-    misspelt = [v + rest for v in lexical_variants(prefix, params.n_lexical, is_new)]
-    rewritten = family.paraphrases[: params.n_paraphrases]
-    groups = {"original": [family.original], "lexical": misspelt, "paraphrase": rewritten}
-    texts = [
-        Text(source=params.source, id=f"{family.id}/{kind}/{number}", tokens=cut(sentence))
-        for kind, sentences in groups.items()
-        for number, sentence in enumerate(sentences)
-    ]
-    for text in texts if params.n_tokens else ():
-        text.prefix(params.n_tokens)  # raises for a text that is shorter
-    return texts
-
-
-def texts_of(params: Params, families: list[Family]) -> list[Text]:
-    """All texts of all families."""
-    return [text for family in families for text in family_texts(family, params)]
-
-
-def fits(params: Params, families: list[Family]) -> list[FitSpec]:
-    """A fit for each text with its own `m`, and one for all texts together sharing `m`."""
-    texts = texts_of(params, families)
+def fits(params: Params, texts: list[Text]) -> list[FitSpec]:
+    """A fit for each text with its own `m`, and one for all together sharing `m`, each design."""
     groups = {"none": [(text,) for text in texts], "m": [tuple(texts)]}
     return [
-        fit(params, group, share=share, seed=seed)
+        fit(
+            params,
+            group,
+            share=share,
+            seed=seed,
+            recipe=recipe(name, params.max_steps, params.stop_accuracy),
+        )
+        for name in (params.recipe, *params.common_start)
         for seed in range(params.seed, params.seed + params.n_seeds)
         for share in params.shares
         for group in groups[share]
     ]
 
 
-def encoded(params: Params, families: list[Family]) -> SentenceVectorsSpec:
+def encoded(params: Params, texts: list[Text]) -> SentenceVectorsSpec:
     """The encoder's vectors of the part of every text that is fitted."""
     decode = model_card(params.model).tokenizer.decode
-    sentences = [decode(text.tokens) for text in texts_of(params, families)]
-    return SentenceVectorsSpec(model=ENCODER, sentences=tuple(dict.fromkeys(sentences)))
+    sentences = dict.fromkeys(decode(text.tokens) for text in texts)
+    return SentenceVectorsSpec(model=ENCODER, sentences=tuple(sentences))
 
 
 def rows(params: Params, known: Known) -> pd.DataFrame:
-    """One row a fitted text: `fit_frame`, vectors `e` and `m`, its tokens and sentence vector."""
-    families = families_of(params, known)
-    if any(family.paraphrases is None for family in families):
-        return pd.DataFrame()
-    results, meaning = known.all(fits(params, families)), known.get(encoded(params, families))
-    if not results or not meaning:
-        return pd.DataFrame()
-    frame = with_vectors(fit_frame(results, params), results)
-    vectors = dict(zip(meaning.spec["sentences"], meaning.arrays["vectors"], strict=True))
+    """One row a fitted text: `vector_frame`, length, family, kind, tokens and sentence vector.
+
+    `encoder` is None where the encoder's vectors are not known.
+    """
+    parts = []
+    for length, texts in texts_by_length(params, known).items():
+        results, meaning = known.all(fits(params, texts)), known.get(encoded(params, texts))
+        frame = vector_frame(results, params)
+        if len(frame):
+            parts.append(_labelled(frame, results, meaning, params).assign(length=length))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _labelled(
+    frame: pd.DataFrame, results: list[Result], meaning: Result | None, params: Params
+) -> pd.DataFrame:
+    vectors = {}
+    if meaning:
+        vectors = dict(zip(meaning.spec["sentences"], meaning.arrays["vectors"], strict=True))
     tokens = [tuple(text["tokens"]) for result in results for text in result.spec["texts"]]
     decode = model_card(params.model).tokenizer.decode
     parts = frame["text"].str.split("/", expand=True)
@@ -183,119 +180,173 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
         family=parts[0],
         kind=parts[1],
         tokens=tokens,
-        encoder=[vectors[decode(t)].astype(float) for t in tokens],
+        encoder=[vectors.get(decode(t)) for t in tokens],
         min_accuracy=params.min_accuracy,
     )
 
 
-def usable(df: pd.DataFrame) -> pd.DataFrame:
-    """The solved texts; raises if there are none."""
-    return solved(df, df["min_accuracy"].iloc[0])
+def usable(df: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Solved originals and variants of one kind, of families with two or more of them."""
+    some = df[(df["accuracy"] >= df["min_accuracy"]) & df["kind"].isin(("original", kind))]
+    return some[some.groupby([*DESIGN, "seed", "family"])["text"].transform("size") >= 2]
+
+
+def distances_of(frame: pd.DataFrame, name: str) -> np.ndarray | None:
+    """Distances between texts (n, n) by one of `VECTORS`; None if it can tell nothing here."""
+    if name == "encoder":
+        missing = frame["encoder"].isna().any()
+        return None if missing else cosine_distances(np.stack(frame["encoder"].to_list()))
+    if name == "number of tokens":
+        n = frame["n_tokens"].to_numpy(float)
+        return np.abs(n[:, None] - n) if np.ptp(n) else None
+    if name == "bag of tokens":
+        vocabulary = np.unique(np.concatenate(frame["tokens"].to_list()))
+        bags = [np.isin(vocabulary, tokens) for tokens in frame["tokens"]]
+        return cosine_distances(np.array(bags, dtype=float))
+    if name != "e" and (frame["share"] != "none").any():
+        return None  # one m for all texts
+    return cosine_distances(stacked(frame, name))
+
+
+def wins(frame: pd.DataFrame, name: str) -> pd.DataFrame | None:
+    """`group_wins` between families by one of `VECTORS`, mean over seeds; of one design."""
+    of_seed = []
+    for _, some in frame.groupby("seed"):
+        families, distances = np.unique(some["family"]), distances_of(some, name)
+        if distances is not None:
+            table = group_wins(distances, some["family"].to_numpy())
+            of_seed.append(pd.DataFrame(table, families, families))
+    return pd.concat(of_seed).groupby(level=0).mean() if of_seed else None
+
+
+def agreement(frame: pd.DataFrame, name: str) -> Interval | None:
+    """Mantel's correlation with the encoder's cosines over all pairs of texts, first seed."""
+    some = frame[frame["seed"] == frame["seed"].min()]
+    ours, encoder = distances_of(some, name), distances_of(some, "encoder")
+    if name == "encoder" or ours is None or encoder is None:
+        return None
+    return mantel_interval(ours, encoder, some["family"].to_numpy())
 
 
 def measured(df: pd.DataFrame) -> pd.DataFrame:
-    """`meaning.measures` by sharing, seed and kind of variant; index (…, vector).
-
-    A shared `m` is the same for all texts and is left out.
-    """
-    found = {
-        (share, seed, kind): measures(subset(some, kind), VECTORS if share == "none" else E_ONLY)
-        for (share, seed), some in usable(df).groupby(["share", "seed"])
-        for kind in KINDS
-        if subset(some, kind)["family"].nunique() >= 2 and (some["kind"] == kind).any()
-    }
-    if not found:
-        raise ReproducerError("expected two originals with a solved variant each, got fewer")
-    return pd.concat(found, names=["share", "seed", "kind"])
+    """By design, kind of variant and vector: `auc` and `mantel`, intervals over families."""
+    values = {}
+    for kind, title in KINDS.items():
+        for design, some in usable(df, kind).groupby(DESIGN, sort=False):
+            for name in VECTORS:
+                won = wins(some, name)
+                if won is None or len(won) < 2:
+                    continue
+                place = (STARTS[design[0]], *design[1:], title, name)
+                auc = closeness if name in TOKENS else closeness_near_one
+                values[place] = (auc(won.to_numpy()), agreement(some, name), len(won))
+    names = [*DESIGN, "original and", "vector"]
+    index = pd.MultiIndex.from_tuples(values, names=names) if values else None
+    return pd.DataFrame(list(values.values()), index, columns=["auc", "mantel", "families"])
 
 
 def table(df: pd.DataFrame, numbers: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Every measure: mean over seeds, the widest interval and the largest p of any seed."""
+    """The AUC "same family closer" and Mantel's correlation with the encoder, with intervals."""
     numbers = measured(df) if numbers is None else numbers
-    groups = numbers.groupby(level=["share", "kind", "vector"], sort=False)
-    shown = {}
-    for measure in MEASURES:
-        mean, p = groups[measure].mean(), groups[f"{measure}_p"].max()
-        low, high = groups[f"{measure}_low"].min(), groups[f"{measure}_high"].max()
-        shown[measure] = [
-            f"{a:.2f} ({b:.2f} … {c:.2f}), p {d:.3f}"
-            for a, b, c, d in zip(mean, low, high, p, strict=True)
-        ]
-        index = mean.index
-    chance = groups["neighbours_chance"].mean().map("{:.2f}".format)
-    return pd.DataFrame(shown, index=index).assign(**{"neighbours by chance": chance})
+    cells = {
+        "same family closer (AUC)": [with_interval(i) for i in numbers["auc"]],
+        "correlation with the encoder": [with_interval(i) if i else "–" for i in numbers["mantel"]],
+        "families": [number(n, 0) for n in numbers["families"]],
+    }
+    return pd.DataFrame(cells, index=numbers.index)
 
 
 def figure(df: pd.DataFrame, share: str = "none") -> Figure:
-    """t-SNE maps of `e` and `m` of one sharing and the first seed, a colour for each family."""
-    some = usable(df)
-    some = some[(some["share"] == share) & (some["seed"] == some["seed"].min())]
-    tokens = ("e", "m") if share == "none" else ("e",)
-    return map_figure(some, "family", shapes="kind", tokens=tokens)
+    """t-SNE maps of `e` and `m` of one sharing, the last design and the first seed."""
+    some = df[(df["accuracy"] >= df["min_accuracy"]) & (df["share"] == share)]
+    for column, place in (("recipe", -1), ("length", -1), ("seed", 0)):
+        some = some[some[column] == some[column].iloc[place]] if len(some) else some
+    return map_figure(some, "family", tokens=("e", "m") if share == "none" else ("e",), links=True)
 
 
 def measure_figure(numbers: pd.DataFrame) -> Figure:
-    """The measures of `measured`, own `m` if there is one: a dot a seed, a panel a measure."""
-    drawn, axes = plots.figure(len(MEASURES), sharey=True, figsize=(11, 3.8))
-    own = numbers.xs(numbers.index.unique("share")[-1], level="share")
-    kinds = plots.line_styles(own.index.unique("kind"))
-    for axis, measure in zip(axes, MEASURES, strict=True):
-        for shift, (kind, style) in enumerate(kinds.items()):
-            some = own.xs(kind, level="kind").reset_index()
-            place = some["vector"].map(VECTORS.index) + 0.3 * shift - 0.15 + 0.05 * some["seed"]
-            middle = some[measure]
-            reach = [middle - some[f"{measure}_low"], some[f"{measure}_high"] - middle]
-            look = {"color": style["color"], "fmt": style["marker"]}
-            axis.errorbar(middle, place, xerr=np.clip(reach, 0, None), label=kind, lw=1, **look)
-            if measure == "neighbours":
-                axis.axvline(some["neighbours_chance"].mean(), **_chance(style))
-        axis.set(xlabel=_LABELS[measure], yticks=range(len(VECTORS)), yticklabels=VECTORS)
-    axes[0].invert_yaxis()
-    axes[-1].legend(title="original and", loc="upper left", bbox_to_anchor=(1, 1))
+    """The AUC of each vector: a panel a kind of variant, a marker a design; dashed: chance."""
+    if numbers.empty:
+        return plots.nothing("fewer than two originals with a solved variant each")
+    drawn, axes = plots.figure(len(KINDS), sharey=True, figsize=(9.5, 4.2))
+    for axis, kind in zip(axes, KINDS.values(), strict=True):
+        inside = numbers["auc"][numbers.index.get_level_values("original and") == kind]
+        series = {}
+        for (start, name, length, share), some in inside.groupby(level=DESIGN, sort=False):
+            label = f"{start} ({name}), N = {length}, {'own' if share == 'none' else 'shared'} m"
+            series[label] = some.droplevel([*DESIGN, "original and"]).to_dict()
+        plots.dots(axis, series)
+        axis.axvline(0.5, color="black", linestyle="--", lw=1)
+        axis.set(xlabel="same family closer (AUC)", title=f"originals and {kind}", xlim=(0, 1.02))
+    axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
     return drawn
 
 
-_LABELS = {
-    "silhouette": "silhouette by original",
-    "neighbours": "nearest 3 of the same original\n(share; dashed: chance)",
-    "mantel": "correlation with the\nencoder's cosines",
-}
-
-
-def _chance(style: dict) -> dict:
-    return {"color": style["color"], "linestyle": "--", "lw": 1}
-
-
 def claims(df: pd.DataFrame) -> list[Verdict]:
-    """`m` is more semantic than `e`: by each measure, on originals and paraphrases, own `m`."""
-    if df.empty or not tested(df["model"].iloc[0]):
+    """`m` is more semantic than `e`; and whether either is at all, where texts are what differs."""
+    if df.empty:
         return []
-    good = df[(df["accuracy"] >= df["min_accuracy"]) & (df["share"] == "none")]
-    seeds = [subset(some, "paraphrase") for _, some in good.groupby("seed")]
-    seeds = [some for some in seeds if some["family"].nunique() >= 2]
-    n = min((some["family"].nunique() for some in seeds), default=0)
-    numbers = dict.fromkeys(MEASURES, (None, None, None))
-    if seeds:
-        by_family = pd.concat([differences(some) for some in seeds]).groupby(level=0).mean()
-        numbers |= {k: bootstrap_interval(by_family[k]) for k in by_family}
-        draws = np.mean([mantel_differences(some) for some in seeds], axis=0)
-        numbers["mantel"] = float(np.nanmean(draws)), *interval(draws)
-    return [_verdict(df, measure, numbers[measure], n) for measure in MEASURES]
+    own, common = (_parts(df, start) for start in STARTS)
+    rest = {"experiment": "semantics", "unit": "families"}
+    question = "same family closer (AUC), originals and paraphrases, own m"
+    return [
+        verdict(
+            df,
+            *((closeness(m, e), MORE, length) for length, e, m in own),
+            id="B3.meaning",
+            claim=f"m clusters by meaning more than e, fits from random starts: {question}, "
+            "m minus e",
+            published="m more than e (t-SNE maps, no number)",
+            untested=_lacking(df, own, "own"),
+            **rest,
+        ),
+        verdict(
+            df,
+            *((closeness(m, e), MORE, length) for length, e, m in common),
+            id="B3.meaning-common-start",
+            own=True,
+            claim=f"m clusters by meaning more than e, fits from one start: {question}, m minus e",
+            untested=_lacking(df, common, "common"),
+            **rest,
+        ),
+        *(
+            verdict(
+                df,
+                *((closeness(won[place]), BEYOND_CHANCE, won[0]) for won in common[-1:]),
+                id=f"B3.{token}",
+                own=True,
+                claim=f"{token} knows what a text means, fits from one start, the longest texts: "
+                f"{question}, of {token}",
+                untested=_lacking(df, common, "common"),
+                **rest,
+            )
+            for place, token in ((1, "e"), (2, "m"))
+        ),
+    ]
 
 
-def _verdict(df: pd.DataFrame, measure: str, numbers: tuple, n: int) -> Verdict:
-    enough = n >= MIN_FAMILIES and df["min_accuracy"].iloc[0] >= 0.9
-    name = _LABELS[measure].split("\n(")[0].replace("\n", " ")
-    return verdict_on(
-        df,
-        numbers,
-        lambda d: d > 0,
-        enough,
-        id=f"B3.{measure}",
-        experiment="semantics",
-        claim=f"m clusters by meaning more than e: {name}, m minus e, paraphrases",
-        published="m more than e (t-SNE maps, no number)",
-        n=n,
-        criterion=f"difference above 0, whole interval over originals, mean over seeds; needs "
-        f"{MIN_FAMILIES} originals solved to 0.9",
+def _parts(df: pd.DataFrame, start: str) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """(length, wins of `e`, wins of `m`) of fits from one kind of start with `m` own and free.
+
+    Lengths at which the encoder itself cannot tell families apart are left out: at those, what is
+    left of the paraphrases has no meaning in common.
+    """
+    good = usable(df, "paraphrase")
+    good = good[(good["start"] == start) & (good["share"] == "none") & ~good["warm_m"]]
+    parts = []
+    for length, some in good.groupby("length", sort=False):
+        one = some[some["recipe"] == some["recipe"].iloc[0]]
+        encoder = wins(one, "encoder")
+        if encoder is not None and closeness_near_one(encoder.to_numpy()).low > 0.5 + MARGIN:
+            of_e, of_m = (wins(one, token).to_numpy() for token in ("e", "m"))
+            parts.append((f"N = {length}", of_e, of_m))
+    return parts
+
+
+def _lacking(df: pd.DataFrame, parts: list, start: str) -> str:
+    if parts and df["min_accuracy"].iloc[0] >= MIN_ACCURACY:
+        return ""
+    return (
+        f"paraphrases that the encoder tells apart, solved to {MIN_ACCURACY:g} from "
+        f"{STARTS[start]}, with an m of their own that starts free"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -11,6 +12,8 @@ from reproducer.results.specs import Measurement, Outcome, Result
 
 if TYPE_CHECKING:
     from reproducer.models.language_model import LanguageModel
+    from reproducer.results.known import Known
+    from reproducer.texts.families import Family
 
 PARAPHRASER = "Qwen/Qwen3-4B"
 N_PARAPHRASES = 9
@@ -53,3 +56,21 @@ class ParaphraseSpec(Measurement):
         fresh = out[:, read["input_ids"].shape[1] :]
         written = lm.tokenizer.batch_decode(fresh, skip_special_tokens=True)
         return Outcome({"texts": [" ".join(text.split()) for text in written]}, {})
+
+
+def paraphrase_specs(families: Sequence[Family]) -> list[ParaphraseSpec]:
+    """The rewritings of those originals that come without any."""
+    return [ParaphraseSpec(original=f.original) for f in families if f.paraphrases is None]
+
+
+def written_families(families: Sequence[Family], known: Known) -> list[Family] | None:
+    """The families with their paraphrases, shipped or written; None until all are known."""
+    written = {
+        result.spec["original"]: tuple(result.metrics["texts"])
+        for result in known.all(paraphrase_specs(families))
+    }
+    complete = [
+        replace(family, paraphrases=family.paraphrases or written.get(family.original))
+        for family in families
+    ]
+    return complete if all(family.paraphrases for family in complete) else None

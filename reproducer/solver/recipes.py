@@ -91,6 +91,10 @@ RECIPES: dict[str, Recipe] = {
     # Small steps from one small start for all texts: two solutions then differ because their texts
     # do, which random starts of a solution's own length hide.
     "canonical": Recipe(name="canonical", lr=0.004, init_std=0.3, start="common"),
+    # The same with `m` from the vector that `fast` starts at: it holds longer texts sooner.
+    "canonical-warm": Recipe(
+        name="canonical-warm", lr=0.004, init_std=0.3, start="common", warm_m="shared-12"
+    ),
 }
 
 

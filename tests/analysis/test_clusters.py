@@ -1,15 +1,17 @@
-"""Silhouettes, neighbours and permutation tests against scikit-learn and plain loops."""
+"""Silhouettes and closeness against scikit-learn, plain loops and planted clusters."""
+
+from itertools import permutations
 
 import numpy as np
 import pytest
 from sklearn.metrics import pairwise_distances, silhouette_samples
 
 from reproducer.analysis.clusters import (
-    chance_share,
+    closeness,
+    closeness_near_one,
     cosine_distances,
-    nearest_others,
-    neighbour_share,
-    permutation_p,
+    group_wins,
+    mean_win,
     silhouettes,
     tsne_map,
 )
@@ -42,29 +44,53 @@ def test_silhouettes_of_equal_vectors_are_zero():
     assert silhouettes(np.zeros((4, 4)), np.array([0, 0, 1, 1])).tolist() == [0, 0, 0, 0]
 
 
-def test_neighbours_equal_a_loop(vectors):
+def test_wins_equal_a_loop_over_triples(vectors):
     distances = cosine_distances(vectors)
-    shares = neighbour_share(nearest_others(distances, 3), LABELS)
-    for i, share in enumerate(shares):
-        others = sorted((distances[i, j], j) for j in range(10) if j != i)[:3]
-        assert share == pytest.approx(sum(LABELS[j] == LABELS[i] for _, j in others) / 3)
+    distances[0, 2] = distances[2, 0] = distances[0, 1] = distances[1, 0] = 0.5  # a tie
+    wins = group_wins(distances, LABELS)
+    assert np.isnan(wins.diagonal()).all()
+    for f, own in enumerate("abc"):
+        for g, other in enumerate("abc"):
+            if f != g:
+                values = [
+                    1.0 if near < far else 0.5 if near == far else 0.0
+                    for i, j in permutations(np.flatnonzero(own == LABELS), 2)
+                    for near in [distances[i, j]]
+                    for far in distances[i, np.flatnonzero(other == LABELS)]
+                ]
+                assert wins[f, g] == pytest.approx(np.mean(values))
+    assert mean_win(wins) == pytest.approx(np.mean(wins[~np.isnan(wins)]))
 
 
-def test_chance_is_the_mean_share_of_shuffled_labels(vectors):
-    nearest = nearest_others(cosine_distances(vectors), 3)
-    draw = np.random.default_rng(1)
-    shares = [neighbour_share(nearest, draw.permutation(LABELS)).mean() for _ in range(2000)]
-    assert np.mean(shares) == pytest.approx(chance_share(LABELS), abs=0.01)
+def test_a_group_of_one_is_compared_with_but_not_asked_about(vectors):
+    labels = np.where(np.arange(10) == 3, "z", "a")
+    wins = group_wins(cosine_distances(vectors), labels)
+    assert np.isnan(wins[1]).all() and 0 <= wins[0, 1] <= 1
+    assert np.isnan(mean_win(np.full((2, 2), np.nan)))
 
 
-def test_p_is_small_for_clusters_and_uniform_for_noise():
-    draw = np.random.default_rng(2)
-    labels = np.repeat(np.arange(4), 5)
-    clusters = cosine_distances(np.eye(8)[labels] + 0.1 * draw.normal(size=(20, 8)))
-    assert permutation_p(lambda given: silhouettes(clusters, given), labels, 99) == 0.01
-    noise = [cosine_distances(draw.normal(size=(20, 8))) for _ in range(40)]
-    p = [permutation_p(lambda given, d=d: silhouettes(d, given), labels, 49) for d in noise]
-    assert 0.3 < np.mean(p) < 0.7
+def families(n, size, pull, draw, d=20):
+    centres = np.repeat(draw.normal(size=(n, d)), size, axis=0)
+    return cosine_distances(pull * centres + draw.normal(size=(n * size, d)))
+
+
+def test_closeness_is_half_by_chance_and_near_one_for_clusters():
+    draw, labels = np.random.default_rng(0), np.repeat(np.arange(20), 3)
+    chance = closeness(group_wins(families(20, 3, 0.0, draw), labels))
+    assert chance.low < 0.5 < chance.high
+    clusters = group_wins(families(20, 3, 3.0, draw), labels)
+    assert closeness_near_one(clusters).low > 0.8 and mean_win(clusters) > 0.95
+    difference = closeness(clusters, group_wins(families(20, 3, 0.0, draw), labels))
+    assert difference.estimate > 0.3
+
+
+@pytest.mark.parametrize("pull", [0.0, 0.4])
+def test_closeness_covers_the_truth(pull):
+    draw, labels, intervals = np.random.default_rng(1), np.repeat(np.arange(14), 3), []
+    for _ in range(80):
+        intervals.append(closeness(group_wins(families(14, 3, pull, draw), labels)))
+    truth = np.mean([i.estimate for i in intervals])
+    assert np.mean([i.low <= truth <= i.high for i in intervals]) >= 0.92
 
 
 @pytest.mark.parametrize(
@@ -74,11 +100,6 @@ def test_p_is_small_for_clusters_and_uniform_for_noise():
 def test_degenerate_classes(vectors, labels, message):
     with pytest.raises(ReproducerError, match=message):
         silhouettes(cosine_distances(vectors), np.array(labels))
-
-
-def test_too_many_neighbours(vectors):
-    with pytest.raises(ReproducerError, match="k between 1 and 9, got 10"):
-        nearest_others(cosine_distances(vectors), 10)
 
 
 def test_map_is_reproducible_and_needs_four(vectors):

@@ -3,13 +3,8 @@
 import numpy as np
 import pytest
 
-from reproducer.analysis.matrices import (
-    RESAMPLES,
-    bootstrap_correlations,
-    interval,
-    mantel,
-    pair_correlation,
-)
+from reproducer.analysis.intervals import statistic_interval
+from reproducer.analysis.matrices import mantel, mantel_interval, pair_correlation
 from reproducer.errors import ReproducerError
 
 
@@ -49,19 +44,37 @@ def test_equal_matrices_agree_completely():
     assert mantel(a, a, 99) == (pytest.approx(1), 0.01)
 
 
-def test_resampled_correlation_equals_one_with_repeated_texts():
-    a, b, clusters = symmetric(6, 0), symmetric(6, 1), np.array([0, 0, 1, 1, 2, 2])
-    found = bootstrap_correlations(a, b, clusters, seed=4)
-    counts = np.random.default_rng(4).multinomial(3, np.full(3, 1 / 3), RESAMPLES)[0]
-    texts = np.repeat(np.arange(6), counts[clusters])
-    pairs = [(a[i, j], b[i, j]) for i in texts for j in texts if i != j]
-    assert found.shape == (RESAMPLES,)
-    assert found[0] == pytest.approx(np.corrcoef(np.array(pairs).T)[0, 1])
+def test_interval_leaves_out_whole_groups():
+    a, b, groups = symmetric(26, 0), symmetric(26, 1) + symmetric(26, 0), np.arange(26) // 2
+    interval = mantel_interval(a, b, groups)
+    assert interval.n == 13 and interval.estimate == pytest.approx(pair_correlation(a, b))
+    left_out = [
+        pair_correlation(a[np.ix_(kept, kept)], b[np.ix_(kept, kept)])
+        for kept in (groups != g for g in range(13))
+    ]
+    expected = statistic_interval(
+        13,
+        lambda kept: (
+            left_out[(set(range(13)) - {*kept}).pop()] if len(kept) < 13 else pair_correlation(a, b)
+        ),
+        bounds=(-1, 1),
+    )
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
 
 
-def test_interval_leaves_out_what_is_no_number():
-    assert interval(np.array([np.nan, 1, 1])) == (1, 1)
-    assert np.isnan(interval(np.array([np.nan]))).all()
+def test_interval_covers_the_truth_and_does_not_gain_from_families():
+    """Texts of a family are alike in both; drawn twice, such a family would agree with itself."""
+    draw, intervals = np.random.default_rng(0), []
+    for _ in range(60):
+        centres = np.repeat(draw.normal(size=(16, 6)), 2, axis=0)
+        a, b = (centres + 1.5 * draw.normal(size=(32, 6)) for _ in range(2))
+        intervals.append(mantel_interval(a @ a.T, b @ b.T, np.arange(32) // 2))
+    truth = np.mean([i.estimate for i in intervals])
+    assert np.mean([i.low <= truth <= i.high for i in intervals]) >= 0.9
+
+
+def test_constant_matrices_have_no_correlation():
+    assert np.isnan(pair_correlation(np.ones((4, 4)), symmetric(4, 0)))
 
 
 def test_shapes_must_agree():
