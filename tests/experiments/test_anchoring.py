@@ -172,6 +172,12 @@ def test_the_wanted_specs_are_each_once_with_their_teacher():
     assert kinds["fit"] == params.n_texts * 2 * 2 * 2 and kinds["sentence_vectors"] == 4
 
 
+def test_the_start_is_the_one_asked_for():
+    for start in ("teacher", "normal"):
+        fits = experiment.fits(load_params("anchoring", "smoke", starts=(start,)))
+        assert fits and {f.penalty.start_at_teacher for f in fits} == {start == "teacher"}
+
+
 def test_bad_names():
     with pytest.raises(ReproducerError, match="unknown teacher 'randm'.*did you mean 'random'"):
         load_params("anchoring", "smoke", teacher="randm")

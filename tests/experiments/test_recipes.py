@@ -124,6 +124,8 @@ def test_computed_frame():
     df = study(load_params("recipes", "smoke", recipes=("paper", "paper")))
     assert all(len(c) == df["max_steps"].iloc[0] for c in df["curve"])
     assert (df["censored"] == (df["accuracy"] < experiment.TARGET)).all()
+    assert df["censored"].any()
+    assert (df.loc[df["censored"], "arrived"] == df["max_steps"].iloc[0]).all()
     assert experiment.figure(df).axes and len(experiment.table(df)) == 1
     with pytest.raises(ReproducerError, match="did you mean 'fast'"):
         load_params("recipes", "smoke", recipes=("paper", "fats"))

@@ -110,6 +110,11 @@ def test_live_run_multiplies_steps_and_seconds():
     assert len(untrained) == len(params.lengths)
     assert untrained["steps"].isna().all()
     assert (df["step_seconds"] > 0).all()
+    for timing in Known().all(experiment.steps(params, "tiny")):
+        n_tokens, batch = timing.spec["n_tokens"], timing.spec["batch"]
+        column = "step_seconds" if batch == 1 else "batched_step_seconds"
+        share = fitted.loc[fitted["n_tokens"] == n_tokens, column]
+        np.testing.assert_allclose(share, timing.metrics["seconds"] / batch)
     assert "seconds a fit" in experiment.table(df).to_string()
     assert words(experiment.claims(df)) == {"A6.seconds": "not tested here"}
     pd.testing.assert_frame_equal(df, study(params, compute=False))
