@@ -9,100 +9,306 @@ the control is here.
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 import pandas as pd
+from pydantic import Field, model_validator
 
-from reproducer.experiments.base import results_of
-from reproducer.experiments.capacity import SearchParams, settings
-from reproducer.experiments.information_views import claims, control_table, figure, table
-from reproducer.experiments.trials import N_MEM, THRESHOLD, Fetch, Setting, longest, run_trials
-from reproducer.readings.mem_vectors import GreedySpec
-from reproducer.readings.surprisal import text_information
+from reproducer.analysis.intervals import ratio_interval
+from reproducer.errors import ReproducerError
+from reproducer.experiments import plots
+from reproducer.experiments.base import Protocol
+from reproducer.experiments.claims import Verdict, below, verdict, within
+from reproducer.experiments.held import (
+    CENSORING,
+    GROUP,
+    HALF_STEP,
+    censored,
+    greedy_frame,
+    longest,
+    trial_frame,
+)
+from reproducer.experiments.trials import (
+    N_MEM,
+    SearchParams,
+    Setting,
+    reading_specs,
+    settings,
+    text_specs,
+    trials,
+)
+from reproducer.results.known import Known
 from reproducer.results.specs import Spec
-from reproducer.results.store import Result
 
-__all__ = ["Params", "claims", "collect", "control_table", "figure", "specs", "table"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-WAYS = ("shared m", "1 mem", "own m", "2 mem")
+PROTOCOL = Protocol(
+    paper="One or two trained [mem] vectors stand before the text (Kuratov et al.). The logits are "
+    "shifted, so the first input token is given: with Llama's tokenizer BOS, with Pythia's the "
+    "text's own first token. The vectors start with the spread of the embeddings. The information "
+    "of the longest prefix that comes back under teacher forcing is set against that of e and m.",
+    ours="The verdicts are about BOS as first input and the embeddings' spread. With t_1 given, "
+    "its nats count on neither side. Controls with untrained weights run the same fits. The share "
+    "of each held prefix that greedy decoding returns stands beside it.",
+    why="Only with BOS is the whole text scored on both sides. Teacher forcing says that every "
+    "token is right after the right ones; what a user gets is what decoding returns.",
+)
+# (autoregressive, one pass): as many trained vectors of its own for each text on either side.
+PAIRS = (("1 mem", "shared m"), ("2 mem", "own m"))
+SIDES = ("autoregressive", "one pass")
+FIRST = {"mem": "the last [mem] predicts t_1", "bos": "BOS predicts t_1", "t1": "t_1 given"}
+INIT = {"recipe": "as e and m", "embeddings": "as embeddings"}
+# What Kuratov et al. do with Llama's tokenizer: (first, init) of `MemSpec`. The verdicts' design.
+DESIGN = ("bos", "embeddings")
 
 
 class Params(SearchParams):
-    """`controls`: models with untrained weights, run like the others and shown apart."""
+    """`firsts` and `inits`: what follows the `[mem]`, and where they start (`MemSpec`).
 
+    `controls`: models with untrained weights, run like the others and shown apart.
+    """
+
+    firsts: tuple[Literal["mem", "bos", "t1"], ...] = Field(("bos", "t1"), min_length=1)
+    inits: tuple[Literal["recipe", "embeddings"], ...] = Field(("embeddings",), min_length=1)
     controls: tuple[str, ...] = ("random:smollm2-135m",)
 
-
-def specs(params: Params) -> list[Spec]:
-    """All fits of the grid; under `bisect`, those that the stored outcomes lead to."""
-    asked: dict[str, Spec] = {}
-
-    def fetch(wanted: list[Spec]) -> list[Result]:
-        asked.update({spec.key: spec for spec in wanted})
-        return results_of(wanted, compute_missing=False)
-
-    _held(params, fetch)
-    return list(asked.values())
+    @model_validator(mode="after")
+    def _something_is_scored(self) -> Params:
+        if "t1" in self.firsts and min(self.lengths) < 2:
+            raise ReproducerError("expected lengths of at least 2 where t_1 is given, got 1")
+        return self
 
 
-def collect(params: Params, compute_missing: bool = True) -> pd.DataFrame:
-    """One row for each text and way: `reproducer.experiments.trials.longest`, and `control`.
-
-    For the autoregressive ways `held_tokens` is what greedy decoding gives back, and
-    `greedy_accuracy` its accuracy over the prefix that came back under teacher forcing.
-    """
-    frame = _held(params, lambda wanted: results_of(wanted, compute_missing))
-    return frame.assign(profile=params.profile) if len(frame) else frame
-
-
-def _held(params: Params, fetch: Fetch) -> pd.DataFrame:
-    frames = []
-    for model in (*(params.models or (params.model,)), *params.controls):
-        chosen = settings(params, model, WAYS)
-        held = longest(run_trials(chosen, params.lengths, params.strategy, fetch))
-        for setting in chosen:
-            rows = _of(held, setting)
-            if len(rows) == len(setting.texts):
-                rows = decoded(rows, setting, params.lengths, fetch)
-                frames.append(rows.assign(control=model in params.controls))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+def specs(params: Params, known: Known) -> list[Spec]:
+    """The fits that the searches asked for so far; then what decoding returns of their ends."""
+    chosen = [trials(setting, known) for setting in _settings(params, known)]
+    fits = [spec for tried in chosen for spec in tried.specs]
+    greedy = [spec for tried in chosen for spec in tried.greedy]
+    readings = reading_specs(tried.setting for tried in chosen)
+    return [*text_specs(params, _models(params)), *fits, *greedy, *readings]
 
 
-def _of(held: pd.DataFrame, setting: Setting) -> pd.DataFrame:
-    if held.empty:
-        return held
-    return held[(held["source"] == setting.source) & (held["way"] == setting.way)]
+def rows(params: Params, known: Known) -> pd.DataFrame:
+    """One row for each text, way and design: `longest`, `greedy_frame` and `control`."""
+    chosen = [trials(setting, known) for setting in _settings(params, known)]
+    held = longest(trial_frame([tried for tried in chosen if tried.finished], known))
+    held = held.merge(greedy_frame(chosen, known), "left", [*GROUP, "text"])
+    return held.assign(control=held["model"].isin(params.controls), profile=params.profile)
 
 
-def decoded(
-    rows: pd.DataFrame, setting: Setting, lengths: tuple[int, ...], fetch: Fetch
-) -> pd.DataFrame:
-    """Rows of an autoregressive way after greedy decoding; others as they are.
+def _models(params: Params) -> tuple[str, ...]:
+    return (*(params.models or (params.model,)), *params.controls)
 
-    A solution for N tokens is one for every shorter prefix, so a text whose decoding goes astray
-    is credited with the longest length of the grid that decoding gives back well enough.
-    """
-    number = {text.id: i for i, text in enumerate(setting.texts)}
-    back = rows[rows["held_tokens"] > 0]
-    if setting.way not in N_MEM or back.empty:
-        return rows.assign(greedy_accuracy=float("nan"))
-    fits = [
-        setting.spec(number[text], n)
-        for text, n in zip(back["text"], back["held_tokens"], strict=True)
+
+def _settings(params: Params, known: Known) -> list[Setting]:
+    ways = dict.fromkeys(way for pair in PAIRS for way in reversed(pair))
+    designs = [(first, init) for first in params.firsts for init in params.inits]
+    return [
+        replace(setting, first=first, init=init)
+        for setting in settings(params, _models(params), tuple(ways), known)
+        for first, init in (designs if setting.way in N_MEM else [("", "")])
     ]
-    written = fetch([GreedySpec(model=setting.model, fits=tuple(fits))])
-    if not written:
-        return rows.iloc[:0]
-    known = text_information(setting.model, setting.texts, fetch)
-    rows = rows.assign(greedy_accuracy=float("nan"))
-    for row, correct in zip(back.index, written[0].arrays["correct"], strict=True):
-        n_fitted = back.at[row, "held_tokens"]
-        good = [n for n in lengths if n <= n_fitted and correct[:n].double().mean() >= THRESHOLD]
-        n = max(good, default=0)
-        text = setting.texts[number[back.at[row, "text"]]]
-        changes = {
-            "greedy_accuracy": correct[:n_fitted].double().mean().item(),
-            "held_tokens": n,
-            "c_tokens": int(correct[:n].sum()),
-            **known[text].columns(n),
-        }
-        rows.loc[row, list(changes)] = list(changes.values())
-    return rows
+
+
+def paired(df: pd.DataFrame, pair: tuple[str, str], first: str, init: str) -> pd.DataFrame:
+    """Each text held both ways; rows (model, source, text), columns (quantity, side).
+
+    Quantities: `nats` and `held_tokens` of the longest prefix that came back, and `n_tokens`, the
+    longest tried. Where t_1 is given on the autoregressive side, it counts on neither.
+    """
+    designed = (df["first"] == first) & (df["init"] == init) & (df["way"] == pair[0])
+    chosen = df[designed | (df["way"] == pair[1])]
+    given = (first == "t1") * (chosen["held_tokens"] > 0)
+    chosen = chosen.assign(
+        side=chosen["way"].map(dict(zip(pair, SIDES, strict=True))),
+        nats=chosen["h_lm_nats"] - given * chosen["first_nats"],
+        held_tokens=chosen["held_tokens"] - given,
+        n_tokens=chosen["n_tokens"] - (first == "t1"),
+    )
+    names = pd.MultiIndex.from_product([["nats", "held_tokens", "n_tokens"], SIDES])
+    wide = chosen.pivot(
+        index=["model", "source", "text"], columns="side", values=list(names.unique(0))
+    )
+    return wide.reindex(columns=names).dropna()
+
+
+def _designs(df: pd.DataFrame) -> list[tuple[str, str]]:
+    """What follows the `[mem]` and where they start, in every combination that was run."""
+    run = df[df["way"].isin(N_MEM)]
+    return list(dict.fromkeys(zip(run["first"], run["init"], strict=True)))
+
+
+def _trained(df: pd.DataFrame) -> pd.DataFrame:
+    return df[~df["control"].astype(bool)]
+
+
+def table(df: pd.DataFrame) -> pd.DataFrame:
+    """Means over texts for each design, model, source and pair; the ratio with its 95 % interval.
+
+    `greedy` is the mean share of a held prefix that greedy decoding returns. The paper gives no
+    table here: its text says about 2, and its figure's points lie between 1 and 5.
+    """
+    lines = []
+    for (first, init), pair in itertools.product(_designs(df), PAIRS):
+        trained = _trained(df)
+        greedy = trained[(trained["first"] == first) & (trained["init"] == init)]
+        greedy = greedy[greedy["way"] == pair[0]].groupby(["model", "source"])["greedy_accuracy"]
+        for place, both in paired(trained, pair, first, init).groupby(level=[0, 1]):
+            means = both.mean()
+            lines.append(
+                {
+                    "autoregressive": f"{pair[0]}, {FIRST[first]}",
+                    "start": INIT[init],
+                    "one pass": pair[1],
+                    **dict(zip(("model", "source"), place, strict=True)),
+                    "texts": len(both),
+                    **{f"tokens, {side}": f"{means['held_tokens', side]:.1f}" for side in SIDES},
+                    **{f"nats, {side}": f"{means['nats', side]:.1f}" for side in SIDES},
+                    "greedy": _share(greedy.mean().get(place, np.nan)),
+                    "ratio of nats": _ratio_cell(both["nats"]),
+                    "paper's ratio": "about 2 (1 … 5)",
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def _share(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.0%}"
+
+
+def _ratio_cell(nats: pd.DataFrame) -> str:
+    found = ratio_interval(*(nats[side] for side in SIDES))
+    ratio, low, high = (
+        f"{x:.2f}" if np.isfinite(x) else "∞" if np.isposinf(x) else "–"
+        for x in (found.estimate, found.low, found.high)
+    )
+    return f"{ratio} ({low} … {high})" if found.given else ratio
+
+
+def control_table(df: pd.DataFrame) -> pd.DataFrame:
+    """Tokens held, mean over texts, by trained and by untrained weights (`controls`).
+
+    In tokens, because the nats of untrained weights, which find every token equally unlikely,
+    say nothing about language.
+    """
+    if df.empty:
+        return df
+    weights = np.where(df["control"].astype(bool), "untrained", "trained")
+    means = df.assign(weights=weights).pivot_table(
+        index=["way", "first", "source"], columns=["weights", "model"], values="held_tokens"
+    )
+    return means.map(lambda mean: "–" if pd.isna(mean) else f"{mean:.1f}")
+
+
+def figure(df: pd.DataFrame) -> Figure:
+    """One-pass `H_LM` against autoregressive `H_LM`: dots are texts, large dots means.
+
+    The design is the one that the verdicts are about, or else the first that was run.
+    """
+    drawn, axes = plots.figure(2)
+    trained = _trained(df) if len(df) else df
+    designs = _designs(trained) if len(df) else []
+    design = DESIGN if DESIGN in designs or not designs else designs[0]
+    limit = 1.08 * max([1.0, *trained.get("h_lm_nats", ())])
+    sources = dict(zip(dict.fromkeys(df.get("source", ())), plots.MARKERS, strict=False))
+    for axis, pair in zip(axes, PAIRS, strict=True):
+        _lines(axis, limit)
+        if designs:
+            _dots(axis, paired(trained, pair, *design)["nats"], sources)
+        axis.set(
+            xlim=(0, limit),
+            ylim=(0, limit),
+            xlabel=f"autoregressive after {pair[0].replace('mem', '[mem]')}: $H_{{LM}}$, nats",
+            ylabel=f"one pass, {pair[1]}: $H_{{LM}}$, nats",
+        )
+    handles, labels = axes[0].get_legend_handles_labels()
+    if handles:
+        drawn.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    return drawn
+
+
+def _lines(axis: Axes, limit: float) -> None:
+    for divisor, dash in zip((1, 2, 5), plots.DASHES, strict=False):
+        axis.plot([0, limit], [0, limit / divisor], color="#888888", lw=0.9, ls=dash, zorder=0)
+        name = "y = x" if divisor == 1 else f"y = x/{divisor}"
+        axis.annotate(name, (0.8 * limit, 0.8 * limit / divisor), (-4, 4), fontsize=8, ha="right",
+                      textcoords="offset points")  # fmt: skip
+
+
+def _dots(axis: Axes, nats: pd.DataFrame, markers: dict) -> None:
+    for (model, source), texts in nats.groupby(level=[0, 1]):
+        colour = plots.MODEL_COLOURS.get(model, "#777777")
+        style = {"color": colour, "marker": markers[source], "clip_on": False}
+        x, y = (texts[side] for side in SIDES)
+        axis.scatter(x, y, s=16, alpha=0.5, lw=0, **style)
+        axis.scatter(
+            x.mean(), y.mean(), s=110, edgecolor="black", label=f"{model}, {source}", **style
+        )
+
+
+def claims(df: pd.DataFrame) -> list[Verdict]:
+    """The ratio for one and for two vectors, and the untrained control."""
+    if df.empty:
+        return []
+    return [*(_ratio(_trained(df), pair) for pair in PAIRS), _control(df)]
+
+
+def _ratio(trained: pd.DataFrame, pair: tuple[str, str]) -> Verdict:
+    both = paired(trained, pair, *DESIGN)
+    nats = [both["nats", side] for side in SIDES]
+    n_vectors = pair[0].split()[0]
+    return verdict(
+        trained,
+        (
+            ratio_interval(*nats, units=both.index.get_level_values("text")),
+            within(HALF_STEP, 5, "half a step of the papers' grid; the paper's largest ratio"),
+        ),
+        unit="texts",
+        untested=_censored(both) if len(both) else "fits with BOS after the [mem]",
+        id=f"A4.ratio-{n_vectors}",
+        experiment="information",
+        claim=f"Autoregressive decoding after {n_vectors} [mem] and BOS holds more information "
+        f"than one pass with {pair[1]}: ratio of mean nats; {CENSORING}",
+        published="about 2 (1 to 5)",
+    )
+
+
+def _control(df: pd.DataFrame) -> Verdict:
+    own = df[df["way"] == "own m"]
+    own = own.assign(base=own["model"].str.removeprefix("random:"))
+    is_control = own["control"].astype(bool)
+    sides = (
+        own[chosen].set_index(["base", "source", "text"])[["held_tokens", "n_tokens"]]
+        for chosen in (is_control, ~is_control)
+    )
+    both = pd.concat(sides, axis=1, keys=["untrained", "trained"], join="inner").swaplevel(axis=1)
+    tokens = both["held_tokens"]
+    return verdict(
+        own[own["base"].isin(both.index.unique(0))] if len(both) else df,
+        (
+            ratio_interval(
+                tokens["untrained"],
+                tokens["trained"],
+                units=both.index.get_level_values("text"),
+            ),
+            below(0.5, "what training adds is then the larger part"),
+        ),
+        unit="texts",
+        untested=_censored(both) if len(both) else "a model with trained and untrained weights",
+        own=True,
+        id="A4.control",
+        experiment="information",
+        claim="Capacity comes with language training, not with the architecture: mean tokens held "
+        f"with own m, untrained over trained weights; {CENSORING}",
+    )
+
+
+def _censored(both: pd.DataFrame) -> str:
+    """`censored` for the two sides of `both`, whose columns are (quantity, side)."""
+    sides = both.swaplevel(axis=1)
+    return censored(**{name: sides[name] for name in both["n_tokens"].columns})

@@ -7,164 +7,241 @@ and `2 mem` are the vectors of the autoregressive predecessor (`reproducer.readi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import partial
+from typing import Literal, NamedTuple
 
-import pandas as pd
+from pydantic import Field, field_validator
 
-from reproducer.analysis.prefix_search import Strategy, search_prefixes
-from reproducer.experiments.base import PROVENANCE_COLUMNS
-from reproducer.readings.mem_vectors import MemSpec
-from reproducer.readings.surprisal import TextInformation, text_information
-from reproducer.results.specs import FitSpec, SolveSpec, Spec
-from reproducer.results.store import Result
-from reproducer.solver.recipes import Recipe
-from reproducer.texts.sources import Text
+from reproducer.analysis.prefix_search import PrefixSearch, Strategy, checked_grid, search_prefix
+from reproducer.errors import require_name
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.models.card import model_card
+from reproducer.readings.continuations import ContinuationSpec, contexts, texts_of
+from reproducer.readings.mem_vectors import GreedySpec, MemGrowSpec, MemSpec
+from reproducer.readings.surprisal import surprisal_specs
+from reproducer.results.fits import FitSpec
+from reproducer.results.growth import GrowSpec
+from reproducer.results.known import Known
+from reproducer.results.specs import Result, SolveSpec, Spec
+from reproducer.solver.arrangements import ARRANGEMENTS
+from reproducer.solver.recipes import Recipe, recipe
+from reproducer.texts.sources import PASSAGES, SOURCES, Text, load_texts
 
 Way = Literal["own m", "shared m", "1 mem", "2 mem"]
 N_MEM = {"1 mem": 1, "2 mem": 2}
 THRESHOLD = 0.99
-ENOUGH_TEXTS = 10
-NEEDS = (
-    f"needs {ENOUGH_TEXTS} texts a side, something held, and fewer than half of the texts held "
-    "at the longest length tried"
-)
-Fetch = Callable[[list[Spec]], list[Result]]
-GROUP = ["model", "source", "way", "strategy"]
+PAPERS_GRID = (4, 5, 8, 11, 16, 22, 32, 45, 64, 90, 128, 181, 256, 362, 512, 724, 1024, 1448)
+GENERATED = "generated:"  # before the source whose contexts the model continues
+CONTEXT_TOKENS = 128
+
+
+class SearchParams(ExperimentParams):
+    """What experiments on capacity share.
+
+    `models` and `sources`: empty means `model` and `source` alone; `generated:<source>` are texts
+    that the model samples after contexts of that source. `lengths`: the grid; `strategy`: how it
+    is searched, where under `grow` every length starts at the solution of the one before, and the
+    last step of the grid is repeated up to `end`. `arrangement`: None takes the model's own.
+    """
+
+    models: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    lengths: tuple[int, ...] = Field(PAPERS_GRID, min_length=1)
+    strategy: Strategy = "bisect"
+    end: int = Field(0, ge=0)
+    arrangement: str | None = None
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """All lengths that a search may try."""
+        return checked_grid(self.lengths, self.end if self.strategy == "grow" else 0)
+
+    @field_validator("lengths")
+    @classmethod
+    def _sorted(cls, lengths: tuple[int, ...]) -> tuple[int, ...]:
+        return checked_grid(lengths)
+
+    @field_validator("sources")
+    @classmethod
+    def _sources_exist(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
+        for source in sources:
+            base = source.removeprefix(GENERATED)
+            require_name("source", base, SOURCES if base == source else PASSAGES)
+        return sources
+
+    @field_validator("arrangement")
+    @classmethod
+    def _arrangement_exists(cls, arrangement: str | None) -> str | None:
+        return arrangement and require_name("arrangement", arrangement, ARRANGEMENTS)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One way of holding the texts of one source in one model."""
+    """One way of holding the texts of one source in one model, and how its limit is searched.
+
+    `stages`: the lengths that a solution grows through; `label`: what a table calls the strategy.
+    `first` and `init` are those of `MemSpec`, for the ways that it belongs to.
+    """
 
     model: str
     source: str
     way: Way
     texts: tuple[Text, ...]
+    grid: tuple[int, ...]
+    strategy: Strategy
     arrangement: str
     recipe: Recipe
     seed: int = 0
-    _groups: dict[int, FitSpec] = field(default_factory=dict, compare=False, repr=False)
+    first: str = ""
+    init: str = ""
+    stages: tuple[int, ...] = ()
+    label: str = ""
+    _specs: dict[tuple[int, int], SolveSpec] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+
+    def fit_of(self, number: int) -> int:
+        """Which text's fit tells of text `number`: with a shared `m`, one fit tells of all."""
+        return 0 if self.way == "shared m" else number
 
     def spec(self, number: int, n_tokens: int) -> SolveSpec:
         """The fit that tells whether the first `n_tokens` of text `number` can be held."""
+        place = self.fit_of(number), n_tokens
+        if place not in self._specs:
+            self._specs[place] = self._new_spec(*place)
+        return self._specs[place]
+
+    def _new_spec(self, number: int, n_tokens: int) -> SolveSpec:
         common = {"model": self.model, "recipe": self.recipe, "seed": self.seed}
-        if self.way == "shared m":
-            if n_tokens not in self._groups:
-                group = tuple(text.prefix(n_tokens) for text in self.texts)
-                self._groups[n_tokens] = FitSpec(
-                    texts=group, share="m", arrangement=self.arrangement, **common
-                )
-            return self._groups[n_tokens]
-        text = self.texts[number].prefix(n_tokens)
-        if self.way == "own m":
-            return FitSpec(texts=(text,), arrangement=self.arrangement, **common)
-        return MemSpec(text=text, n_mem=N_MEM[self.way], **common)
-
-    def row(self, number: int, n_tokens: int, strategy: str, result: Result) -> dict:
-        """The trial as a row of the frame that `run_trials` describes."""
+        if before := tuple(n for n in self.stages if n < n_tokens):
+            common["stages"] = before
+        if self.way in N_MEM:
+            text = self.texts[number].prefix(n_tokens)
+            design = {"n_mem": N_MEM[self.way], "first": self.first, "init": self.init}
+            return (MemGrowSpec if before else MemSpec)(text=text, **design, **common)
         shared = self.way == "shared m"
-        correct = result.arrays["correct"][number if shared else 0]
-        accuracy = correct.double().mean().item()
-        return {
-            "key": result.key,
-            "model": self.model,
-            "source": self.source,
-            "way": self.way,
-            "strategy": strategy,
-            "text": self.texts[number].id,
-            "n_tokens": n_tokens,
-            "accuracy": accuracy,
-            "c_tokens": int(correct.sum()),
-            "came_back": accuracy >= THRESHOLD,
-            "arrangement": "" if self.way in N_MEM else self.arrangement,
-            "recipe": self.recipe.name,
-            "max_steps": self.recipe.max_steps,
-            "steps": result.metrics["steps"],
-            # A shared fit is one fit of all texts: each is charged its part.
-            "seconds": result.metrics["seconds"] / (len(self.texts) if shared else 1),
-            **{name: result.provenance[name] for name in PROVENANCE_COLUMNS},
-        }
+        texts = self.texts if shared else self.texts[number : number + 1]
+        return (GrowSpec if before else FitSpec)(
+            texts=tuple(text.prefix(n_tokens) for text in texts),
+            share="m" if shared else "none",
+            arrangement=self.arrangement,
+            **common,
+        )
+
+    def accuracy(self, number: int, result: Result) -> float:
+        """The accuracy of text `number` in the fit that tells of it."""
+        return result.metrics["accuracy"][number if self.way == "shared m" else 0]
 
 
-def run_trials(
-    settings: Sequence[Setting], lengths: Sequence[int], strategy: Strategy, fetch: Fetch
-) -> pd.DataFrame:
-    """Search the longest prefix of every text under every setting; one row a text and trial.
+class Trials(NamedTuple):
+    """The searches of a setting, as far as what is known leads them.
 
-    Rounds of all settings go together, so that their fits share batches. Texts whose search
-    `fetch` cannot finish have no rows.
-
-    Columns: key, model, source, way, strategy, text, n_tokens (of the trial), accuracy,
-    c_tokens (right positions), came_back (accuracy of at least `THRESHOLD`), arrangement,
-    recipe, max_steps, steps, seconds, provenance; h_lm_nats, characters, bits_per_character of
-    the prefix.
+    `searches`: one a text; `results`: by (text of the fit, length), None where it is not known.
     """
-    rows: dict[tuple[int, int], list[dict]] = {
-        (s, number): []
-        for s, setting in enumerate(settings)
+
+    setting: Setting
+    searches: list[PrefixSearch]
+    results: dict[tuple[int, int], Result | None]
+
+    @property
+    def specs(self) -> list[SolveSpec]:
+        """All fits that the searches asked for so far."""
+        return [self.setting.spec(*place) for place in self.results]
+
+    @property
+    def finished(self) -> bool:
+        return not any(search.wanted for search in self.searches)
+
+    @property
+    def held(self) -> dict[int, int]:
+        """The longest length that came back, by text, where one did."""
+        return {i: s.longest for i, s in enumerate(self.searches) if s.longest}
+
+    @property
+    def greedy(self) -> list[GreedySpec]:
+        """What greedy decoding returns of the longest prefixes, once all searches ended."""
+        if self.setting.way not in N_MEM or not self.finished or not self.held:
+            return []
+        fits = tuple(self.setting.spec(*place) for place in self.held.items())
+        return [GreedySpec(model=self.setting.model, fits=fits)]
+
+
+def trials(setting: Setting, known: Known) -> Trials:
+    """Replay the search of every text of a setting."""
+    results: dict[tuple[int, int], Result | None] = {}
+
+    def outcome(number: int, n_tokens: int) -> bool | None:
+        place = setting.fit_of(number), n_tokens
+        if place not in results:
+            results[place] = known.get(setting.spec(*place), arrays=False)
+        result = results[place]
+        return None if result is None else setting.accuracy(number, result) >= THRESHOLD
+
+    searches = [
+        search_prefix(setting.grid, setting.strategy, partial(outcome, number))
         for number in range(len(setting.texts))
-    }
-
-    def attempt(asked: list[tuple[tuple[int, int], int]]) -> list[bool | None]:
-        wanted = [settings[s].spec(number, n) for (s, number), n in asked]
-        known = {result.key: result for result in fetch(wanted)}
-        outcomes: list[bool | None] = []
-        for ((s, number), n), spec in zip(asked, wanted, strict=True):
-            result = known.get(spec.key)
-            if result is not None:
-                rows[s, number].append(settings[s].row(number, n, strategy, result))
-            outcomes.append(None if result is None else rows[s, number][-1]["came_back"])
-        return outcomes
-
-    searches = search_prefixes(rows, lengths, strategy, attempt)
-    finished = {key: rows[key] for key, search in searches.items() if not search.stuck}
-    return _with_information(finished, settings, fetch)
+    ]
+    return Trials(setting, searches, results)
 
 
-def _with_information(
-    rows: dict[tuple[int, int], list[dict]], settings: Sequence[Setting], fetch: Fetch
-) -> pd.DataFrame:
-    known: dict[tuple[str, Text], TextInformation] = {}
-    for model in {setting.model for setting in settings}:
-        texts = [t for s in settings if s.model == model for t in s.texts]
-        known |= {(model, t): i for t, i in text_information(model, texts, fetch).items()}
-    full = []
-    for (s, number), trials in rows.items():
-        information = known.get((settings[s].model, settings[s].texts[number]))
-        if information is not None:
-            full += [trial | information.columns(trial["n_tokens"]) for trial in trials]
-    return pd.DataFrame(full)
+def settings(
+    params: SearchParams, models: Iterable[str], ways: Sequence[Way], known: Known
+) -> list[Setting]:
+    """Every source in every way on each of `models`; without sources whose texts are not known."""
+    return [
+        Setting(
+            model=model,
+            source=source,
+            way=way,
+            texts=texts,
+            grid=params.grid,
+            strategy=params.strategy,
+            stages=params.grid if params.strategy == "grow" else (),
+            arrangement=params.arrangement or model_card(model).arrangement,
+            recipe=recipe(params.recipe, params.max_steps),
+            seed=params.seed,
+        )
+        for model in models
+        for source in params.sources or (params.source,)
+        if (texts := _texts(params, model, source, known))
+        for way in ways
+    ]
 
 
-def longest(trials: pd.DataFrame) -> pd.DataFrame:
-    """The longest prefix of each text that came back; one row a (setting, strategy, text).
-
-    Columns of the trials, where those from accuracy to bits_per_character belong to that
-    prefix and are 0 (bits: NaN) if none came back; and `n_tokens`, the longest tried,
-    `held_tokens`, the longest that came back, `n_fits`, `token_steps` (work in all trials).
-    """
-    if trials.empty:
-        return trials
-    rows = []
-    for _, tried in trials.groupby([*GROUP, "text"], sort=False):
-        back = tried[tried["came_back"]]
-        if len(back):
-            best = back.loc[back["n_tokens"].idxmax()].to_dict()
-            held = best["n_tokens"]
-        else:
-            best = tried.loc[tried["n_tokens"].idxmin()].to_dict()
-            best |= dict.fromkeys(("c_tokens", "h_lm_nats", "characters", "accuracy"), 0)
-            best["bits_per_character"] = float("nan")
-            held = 0
-        work = (tried["n_tokens"] * tried["steps"]).sum()
-        best |= {"n_tokens": tried["n_tokens"].max(), "held_tokens": held}
-        rows.append(best | {"n_fits": len(tried), "token_steps": int(work)})
-    return pd.DataFrame(rows)
+def text_specs(params: SearchParams, models: Iterable[str]) -> list[ContinuationSpec]:
+    """The texts that the models have to sample before anything can be fitted to them."""
+    return [
+        spec
+        for model in models
+        for source in params.sources or (params.source,)
+        if source.startswith(GENERATED)
+        for spec in _continuations(params, model, source)
+    ]
 
 
-def enough(held: pd.DataFrame) -> bool:
-    """Whether rows of `longest` carry a verdict: `NEEDS` in code."""
-    at_the_end = (held["held_tokens"] >= held["n_tokens"]).mean()
-    return len(held) >= ENOUGH_TEXTS and at_the_end < 0.5 and held["held_tokens"].mean() > 0
+def _continuations(params: SearchParams, model: str, source: str) -> list[ContinuationSpec]:
+    """One continuation, of the longest length, of each context (Mezentsev & Oseledets §4)."""
+    before = contexts(source.removeprefix(GENERATED), model, params.n_texts, CONTEXT_TOKENS)
+    n_tokens = max(params.grid)
+    return [
+        ContinuationSpec(model=model, context=context, n_continuations=1, n_tokens=n_tokens)
+        for context in before
+    ]
+
+
+def _texts(params: SearchParams, model: str, source: str, known: Known) -> tuple[Text, ...]:
+    """The texts of a source at the longest length; none while they are not sampled yet."""
+    n_tokens = max(params.grid)
+    if not source.startswith(GENERATED):
+        texts = load_texts(source, model, params.n_texts, n_tokens)
+        return tuple(text.prefix(n_tokens) for text in texts)
+    sampled = known.all(_continuations(params, model, source))
+    return tuple(texts_of(r)[0] for r in sampled) if len(sampled) == params.n_texts else ()
+
+
+def reading_specs(chosen: Iterable[Setting]) -> list[Spec]:
+    """How much information each text holds under the model that holds it."""
+    pairs = dict.fromkeys((s.model, text) for s in chosen for text in s.texts)
+    return [spec for model, text in pairs for spec in surprisal_specs(model, [text])]

@@ -3,65 +3,120 @@
 Kuratov et al. (arXiv 2502.13063) train vectors after which a frozen model, decoding one token
 after another, writes a text. In training the text's own embeddings follow the vectors (teacher
 forcing), so the fit is another problem of the same solver: the `[mem]` are the trained rows, the
-embeddings of t_1 … t_{N−1} are frozen ones, and the last `[mem]` is the first input that
-predicts. Whether decoding really returns the text is checked with the model's own tokens fed back.
+embeddings of the text are frozen ones. Whether decoding really returns the text is checked with
+the model's own tokens fed back.
+
+Their logits are taken after the `[mem]` and shifted, so the first input token is given and never
+scored. The tokenizer decides which that is: with Llama's it is the beginning-of-text token, and all
+of the text is scored; with Pythia's it is t_1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reproducer.results.fits import draw_row, require_positions
+from reproducer.results.growth import Growth
 from reproducer.results.specs import Measurement, Outcome, Result, SolveSpec
 from reproducer.texts.sources import Text
 
 if TYPE_CHECKING:
+    import torch
+
     from reproducer.models.language_model import LanguageModel
     from reproducer.solver.problem import Problem
 
 
 class MemSpec(SolveSpec):
-    """`n_mem` vectors that make the model write `text` token by token."""
+    """`n_mem` vectors that make the model write `text` token by token.
+
+    `first` says what follows the vectors: `bos`, the beginning-of-text token, which predicts t_1
+    (Kuratov et al. on Llama); `t1`, the text itself, whose t_1 is given and not scored (on Pythia);
+    `mem`, nothing: the last `[mem]` has to predict t_1 (not in the paper).
+
+    `init`: whether the vectors start as `recipe` says or, as in Kuratov et al., from a normal
+    distribution with the standard deviation of the model's input embeddings.
+    """
 
     kind: Literal["mem"] = "mem"
     text: Text
     n_mem: int = Field(1, ge=1)
+    first: Literal["mem", "bos", "t1"] = "mem"
+    init: Literal["recipe", "embeddings"] = "recipe"
     warm_start: Literal[""] = ""
+
+    @model_validator(mode="after")
+    def _something_is_scored(self) -> MemSpec:
+        if not self.targets:
+            raise ValueError("expected 2 or more tokens where the first is given, got 1")
+        return self
+
+    @property
+    def n_tokens(self) -> int:
+        return len(self.text.tokens)
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """The tokens that are scored."""
+        return self.text.tokens[1 if self.first == "t1" else 0 :]
+
+    def given(self, lm: LanguageModel) -> tuple[int, ...]:
+        """The tokens that stand between the vectors and the first scored one."""
+        return {"mem": (), "bos": (lm.bos_token_id,), "t1": self.text.tokens[:1]}[self.first]
 
     def problem(self, lm: LanguageModel, needed: Sequence[Result] = ()) -> Problem:
         import torch
 
         from reproducer.solver.problem import Problem
 
-        tokens = torch.tensor(self.text.tokens)
-        n_inputs = self.n_mem + len(tokens) - 1
+        read = torch.tensor([*self.given(lm), *self.targets[:-1]], dtype=torch.long)
+        n_inputs = self.n_mem + len(read)
         require_positions(lm, n_inputs)
-        label = ("mem", "common" if self.recipe.start == "common" else self.text.digest)
-        rows = [
-            draw_row(lm.d_model, self.recipe, self.seed, *label, str(k)) for k in range(self.n_mem)
-        ]
         return Problem(
-            rows=torch.stack(rows),
+            rows=self.start(lm, needed),
             index=torch.arange(n_inputs)[None],
-            targets=tokens[None],
-            offset=self.n_mem - 1,
-            frozen=lm.embed(tokens[:-1]).cpu() if len(tokens) > 1 else None,
+            targets=torch.tensor([self.targets]),
+            offset=n_inputs - len(self.targets),
+            frozen=lm.embed(read).cpu() if len(read) else None,
         )
+
+    def start(self, lm: LanguageModel, needed: Sequence[Result]) -> torch.Tensor:
+        """The vectors before the first step, (n_mem, d_model)."""
+        import torch
+
+        recipe = self.recipe
+        if self.init == "embeddings":
+            std = lm.hf.get_input_embeddings().weight.std().item()
+            recipe = recipe.model_copy(update={"init_std": std})
+        label = ("mem", "common" if recipe.start == "common" else self.text.digest)
+        rows = [draw_row(lm.d_model, recipe, self.seed, *label, str(k)) for k in range(self.n_mem)]
+        return torch.stack(rows)
+
+
+class MemGrowSpec(Growth, MemSpec):
+    """`[mem]` vectors that start at those of a shorter prefix of the same text."""
+
+    kind: Literal["mem_grow"] = "mem_grow"
+
+    FIRST: ClassVar[type[SolveSpec]] = MemSpec
+
+    def prefix_fields(self, n_tokens: int) -> dict[str, Any]:
+        return {"text": self.text.prefix(n_tokens)}
 
 
 class GreedySpec(Measurement):
-    """What the solutions of `fits`, which have equally many vectors, write when decoded greedily.
+    """What the solutions of `fits`, of one `n_mem` and `first`, write when decoded greedily.
 
-    The result's `correct` is (n_fits, N) bool with N the longest text; a shorter text's row is
-    False beyond its end. `accuracy` is over each text's own length.
+    The result's `correct` is (n_fits, N) bool with N the most scored tokens; a shorter text's row
+    is False beyond its end. `accuracy` is over each text's own scored tokens.
     """
 
     kind: Literal["greedy"] = "greedy"
-    fits: tuple[MemSpec, ...] = Field(min_length=1)
+    fits: tuple[MemGrowSpec | MemSpec, ...] = Field(min_length=1)
 
     @property
     def needs(self) -> tuple[MemSpec, ...]:
@@ -72,14 +127,15 @@ class GreedySpec(Measurement):
 
         from reproducer.models.sampling import greedy_tokens
 
+        lengths = [len(fit.targets) for fit in self.fits]
+        given = torch.tensor([fit.given(lm) for fit in self.fits], dtype=torch.long)
         mem = torch.from_numpy(np.stack([result.arrays["rows"] for result in needed]))
-        lengths = [len(fit.text.tokens) for fit in self.fits]
-        written = greedy_tokens(lm, mem.to(lm.device), max(lengths)).cpu().numpy()
+        start = torch.cat([mem.to(lm.device), lm.embed(given)], dim=1)
+        written = greedy_tokens(lm, start, max(lengths)).cpu().numpy()
         correct = np.zeros(written.shape, dtype=bool)
         for row, fit, tokens in zip(correct, self.fits, written, strict=True):
-            n = len(fit.text.tokens)
-            row[:n] = tokens[:n] == fit.text.tokens
+            n = len(fit.targets)
+            row[:n] = tokens[:n] == fit.targets
         right = correct.sum(1).tolist()
         accuracy = [count / n for count, n in zip(right, lengths, strict=True)]
         return Outcome({"accuracy": accuracy}, {"correct": correct})
-

@@ -54,7 +54,7 @@ class Known:
         for dtype in DTYPES:
             if self._holds(spec.model_copy(update={"dtype": dtype}).key):
                 return dtype
-        needed = [needed.dtype for needed in spec.needs if needed.LOADS_MODEL]
+        needed = [self.settled(needed).dtype for needed in spec.needs if needed.LOADS_MODEL]
         return next((dtype for dtype in DTYPES if dtype in needed), None)
 
     def _holds(self, key: str) -> bool:

@@ -141,7 +141,8 @@ def _settled(value: Any, choose: Callable[[Spec], str]) -> Any:
             name: new for name, old in fields.items() if (new := _settled(old, choose)) is not old
         }
         return value.model_copy(update=inner) if inner else value
-    if isinstance(value, tuple):
+    # Tuples hold one kind of thing; most are thousands of token ids.
+    if isinstance(value, tuple) and value and isinstance(value[0], BaseModel | tuple):
         items = tuple(_settled(item, choose) for item in value)
         return items if any(a is not b for a, b in zip(items, value, strict=True)) else value
     return value

@@ -95,6 +95,8 @@ RECIPES: dict[str, Recipe] = {
     "canonical-warm": Recipe(
         name="canonical-warm", lr=0.004, init_std=0.3, start="common", warm_m="shared-12"
     ),
+    # A stage of growth (`reproducer.results.growth`): short, since it begins near its end.
+    "grow": Recipe(name="grow", lr=0.03, max_steps=300, restart_every=100),
 }
 
 

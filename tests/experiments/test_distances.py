@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from reproducer.texts.sampled import sample
 from scipy.spatial.distance import cosine
 from scipy.stats import norm
 

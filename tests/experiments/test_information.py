@@ -1,96 +1,213 @@
-"""One pass against autoregressive decoding: pairs, the decoding check, the verdicts."""
+"""One pass against autoregressive decoding: pairs, designs, verdicts against planted truths."""
 
+import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from reproducer.experiments import information
-from reproducer.experiments.profiles import load_params
-from reproducer.results.run import cached_lm, compute
-from reproducer.results.specs import Spec
-from reproducer.results.store import Result
+from reproducer import load_params, study
+from reproducer.errors import ReproducerError
+from reproducer.experiments import information as experiment
+from reproducer.experiments.study import wanted
+from reproducer.models.card import model_card
+from reproducer.results.known import Known
 
 # One worker makes what the tests of this file share.
 pytestmark = pytest.mark.xdist_group("experiment_information")
 
+TRAINED, UNTRAINED = "smollm2-135m", "random:smollm2-135m"
+WAYS = ("shared m", "1 mem", "own m", "2 mem")
 
-@pytest.fixture(scope="module")
-def made_up():
-    """Twelve texts; decoding holds twice what a pass holds, untrained weights almost nothing."""
-    holds = {"shared m": 8, "1 mem": 16, "own m": 16, "2 mem": 32}
+
+def frame(ratio=2.0, untrained=0.2, n_texts=16, spread=0.4, noise=0.1, seed=0, **changes):
+    """Texts that hold about 20 tokens with own m and 10 with a shared one, 2.5 nats each.
+
+    Decoding holds `ratio` times as much, untrained weights `untrained` times as much. `spread`
+    is that of the texts, `noise` that of each of their fits.
+    """
+    draw = np.random.default_rng(seed)
+    size = np.exp(spread * draw.normal(size=n_texts))
+    factors = {"shared m": 10, "1 mem": 10 * ratio, "own m": 20, "2 mem": 20 * ratio}
     rows = [
-        (model, way, f"t{t}", tokens if model == "smollm2-135m" else 1)
-        for model in ("smollm2-135m", "random:smollm2-135m")
-        for way, tokens in holds.items()
-        for t in range(12)
+        (model, way, f"t{t}", scale * factor * of_text * np.exp(noise * draw.normal()))
+        for model, scale in ((TRAINED, 1), (UNTRAINED, untrained))
+        for way, factor in factors.items()
+        for t, of_text in enumerate(size)
     ]
     df = pd.DataFrame(rows, columns=["model", "way", "text", "held_tokens"])
-    same = {"source": "unseen", "profile": "smollm2", "n_tokens": 64}
+    mem = df["way"].str.endswith("mem")
+    same = {"source": "unseen", "profile": "test", "n_tokens": 4000, "first_nats": 7.0}
     return df.assign(
-        **same, h_lm_nats=2.5 * df["held_tokens"], control=df["model"].str.startswith("random:")
-    )
+        **same,
+        h_lm_nats=2.5 * df["held_tokens"],
+        control=df["model"] == UNTRAINED,
+        first=mem.map({True: "bos", False: ""}),
+        init=mem.map({True: "embeddings", False: ""}),
+        greedy_accuracy=mem.map({True: 0.7, False: np.nan}),
+    ).assign(**changes)
+
+
+def verdict(df, claim):
+    return {v.id: v for v in experiment.claims(df)}[claim]
 
 
 def test_smoke(tiny):
     params = load_params("information", "smoke")
-    assert information.collect(params, compute_missing=False).empty
-    df = information.collect(params)
-    assert len(df) == 2 * 4 * params.n_texts
-    assert set(df["way"]) == set(information.WAYS)
+    assert study(params, compute=False).empty
+    assert experiment.claims(study(params, compute=False)) == []
+    df = study(params)
+    # Two ways in one pass, two designs of each of two autoregressive ones.
+    assert len(df) == 2 * (2 + 2 * 2) * params.n_texts
+    assert set(df["way"]) == set(WAYS)
     assert df.groupby("model")["control"].first().to_dict() == {"tiny": False, "random:tiny": True}
     assert (df["c_tokens"] <= df["held_tokens"]).all()
-    pd.testing.assert_frame_equal(df, information.collect(params, compute_missing=False))
-    assert information.claims(df) == []
-    assert len(information.figure(df).axes) == 2
-    assert len(information.table(df)) == 2
-    assert set(information.control_table(df).columns.get_level_values(0)) == {
-        "trained",
-        "untrained",
-    }
+    held = df[df["way"].str.endswith("mem") & (df["held_tokens"] > 0)]
+    assert len(held) and held["greedy_accuracy"].between(0, 1).all()
+    assert (held["greedy_tokens"] <= held["held_tokens"]).all()
+    pd.testing.assert_frame_equal(df, study(params, compute=False))
+    assert all(spec in Known() for spec in wanted(params, Known()))
+    assert {v.verdict for v in experiment.claims(df)} == {"not tested here"}
+    assert len(experiment.figure(df).axes) == 2
+    assert len(experiment.table(df)) == 2 * 2
+    weights = set(experiment.control_table(df).columns.get_level_values(0))
+    assert weights == {"trained", "untrained"}
 
 
-def test_decoding_that_goes_astray_shortens_what_is_held(tiny):
-    params = load_params("information", "smoke", lengths=[1, 2, 4])
-    settings = information.settings(params, "tiny", ("2 mem",))
-    texts = [text.id for text in settings[0].texts]
-    zero = dict.fromkeys(("c_tokens", "h_lm_nats", "characters", "bits_per_character"), 0.0)
-    held = pd.DataFrame({"text": texts, "held_tokens": 4}).assign(**zero)
-
-    def astray(specs: list[Spec]) -> list[Result]:
-        if specs[0].kind != "greedy":
-            return compute(specs, progress=False)
-        correct = torch.tensor([[True, True, False, True], [False, True, True, True]])
-        return [Result(specs[0].key, {}, {}, {"correct": correct})]
-
-    checked = information.decoded(held, settings[0], params.lengths, astray)
-    assert checked["held_tokens"].tolist() == [2, 0]
-    assert checked["c_tokens"].tolist() == [2, 0]
-    assert checked["greedy_accuracy"].tolist() == [0.75, 0.75]
-    assert checked["h_lm_nats"].iloc[1] == 0 < checked["h_lm_nats"].iloc[0]
-
-
-def test_verdicts_follow_the_numbers(made_up):
-    found = {v.id: v for v in information.claims(made_up)}
-    assert found["A4.ratio-1"].ours == found["A4.ratio-2"].ours == pytest.approx(2.0)
-    assert {v.verdict for v in found.values()} == {"reproduced"}
-    assert found["A4.control"].ours == pytest.approx(1 / 16)
-    equal = made_up.assign(held_tokens=16, h_lm_nats=40.0)
-    found = {v.id: v.verdict for v in information.claims(equal)}
-    assert found["A4.control"] == "not reproduced"
-    at_the_end = made_up.assign(n_tokens=made_up["held_tokens"])
-    assert {v.verdict for v in information.claims(at_the_end)} == {"not tested at this scale"}
-    nothing = made_up.assign(held_tokens=0, h_lm_nats=0.0)
-    assert {v.ours for v in information.claims(nothing)} == {None}
+@pytest.mark.parametrize("vectors", ["1", "2"])
+@pytest.mark.parametrize(
+    ("ratio", "noise", "expected"),
+    [
+        (2.0, 0.1, "reproduced"),
+        (1.0, 0.1, "contradicted"),
+        (0.5, 0.1, "contradicted"),
+        (8.0, 0.1, "contradicted"),
+        (1.3, 0.8, "inconclusive"),
+    ],
+)
+def test_decoding_holds_more(vectors, ratio, noise, expected):
+    df = frame(ratio, noise=noise)
+    found = verdict(df, f"A4.ratio-{vectors}")
+    assert found.verdict == expected and found.n == 16 and found.unit == "texts"
+    assert noise > 0.1 or found.ours == pytest.approx(ratio, rel=0.1)
+    assert found.model == TRAINED and not found.own
 
 
-def test_table_states_ratio_and_interval(made_up):
-    table = information.table(made_up).set_index("autoregressive")
-    assert table.loc["1 mem", "ratio of nats"] == "2.00 (2.00 … 2.00)"
-    assert table.loc["2 mem", "tokens, one pass"] == "16.0"
-    nothing = information.table(made_up.assign(h_lm_nats=0.0)).set_index("autoregressive")
-    assert nothing.loc["1 mem", "ratio of nats"] == "– (– … –)"
+def test_each_ratio_is_of_its_own_pair():
+    df = frame()
+    lower = df["way"] == "2 mem"
+    df.loc[lower, ["held_tokens", "h_lm_nats"]] /= 3
+    assert verdict(df, "A4.ratio-1").verdict == "reproduced"
+    assert verdict(df, "A4.ratio-2").verdict == "contradicted"
+
+
+def test_texts_are_paired():
+    """Texts differ tenfold, a text's two fits hardly."""
+    df = frame(1.5, spread=1.2, noise=0.05)
+    assert verdict(df, "A4.ratio-2").verdict == "reproduced"
+    mixed = df["way"] == "2 mem"
+    df.loc[mixed, "text"] = df.loc[mixed, "text"].to_numpy()[::-1]
+    assert verdict(df, "A4.ratio-2").verdict == "inconclusive"
+
+
+def test_a_text_on_two_models_is_one_unit():
+    df = frame(n_texts=10)
+    both = pd.concat([df, df[~df["control"]].assign(model="llama-3.2-1b")])
+    assert verdict(both, "A4.ratio-2").n == 10
+
+
+def test_the_verdict_is_about_bos_and_the_spread_of_embeddings():
+    for change in ({"first": "t1"}, {"first": "mem"}, {"init": "recipe"}):
+        df = frame()
+        mem = df["way"].str.endswith("mem")
+        df = df.assign(**{k: df[k].where(~mem, v) for k, v in change.items()})
+        found = verdict(df, "A4.ratio-2")
+        assert found.verdict == "not tested here" and "BOS" in found.needs
+    # Another design beside it changes nothing.
+    beside = df[mem].assign(held_tokens=1, h_lm_nats=2.5)
+    assert verdict(pd.concat([frame(), beside]), "A4.ratio-2") == verdict(frame(), "A4.ratio-2")
+
+
+def test_a_given_first_token_counts_on_neither_side():
+    df = frame()
+    df["first"] = df["first"].replace("bos", "t1")
+    df.loc[df["text"] == "t0", ["held_tokens", "h_lm_nats"]] = 0
+    pair = experiment.PAIRS[1]
+    both = experiment.paired(df[df["model"] == TRAINED], pair, "t1", "embeddings")
+    for way, side in zip(pair, experiment.SIDES, strict=True):
+        of_way = df[(df["way"] == way) & (df["model"] == TRAINED)].set_index("text")
+        expected = (of_way["h_lm_nats"] - 7).where(of_way["held_tokens"] > 0, 0)
+        got = both["nats", side].droplevel([0, 1])
+        pd.testing.assert_series_equal(got, expected.loc[got.index], check_names=False)
+        assert (both["n_tokens", side] == 3999).all()
+
+
+@pytest.mark.parametrize(
+    ("untrained", "noise", "expected"),
+    [
+        (0.2, 0.1, "holds"),
+        (1.0, 0.1, "does not hold"),
+        (2.0, 0.1, "does not hold"),
+        (0.5, 0.5, "inconclusive"),
+    ],
+)
+def test_capacity_comes_with_training(untrained, noise, expected):
+    found = verdict(frame(untrained=untrained, noise=noise), "A4.control")
+    assert found.verdict == expected and found.own and found.n == 16
+    assert noise > 0.1 or found.ours == pytest.approx(untrained, rel=0.1)
+
+
+def test_control_is_about_own_m_and_the_same_shape():
+    df = frame()
+    others = (df["way"] != "own m") & df["control"]
+    df.loc[others, "held_tokens"] *= 50
+    assert verdict(df, "A4.control").verdict == "holds"
+    other = df.assign(model=df["model"].replace(TRAINED, "llama-3.2-1b"))
+    assert verdict(other, "A4.control").verdict == "not tested here"
+    assert verdict(df[~df["control"]], "A4.control").verdict == "not tested here"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("model", [TRAINED, UNTRAINED])
+def test_texts_at_the_end_of_the_grid_carry_no_verdict(way, model):
+    df = frame()
+    of_way = (df["way"] == way) & (df["model"] == model)
+    two, one = (of_way & df["text"].isin([f"t{i}" for i in range(n)]) for n in (2, 1))
+    about = {"shared m": {"A4.ratio-1"}, "1 mem": {"A4.ratio-1"}, "2 mem": {"A4.ratio-2"}}
+    claims = about.get(way, {"A4.ratio-2"}) if model == TRAINED else set()
+    claims |= {"A4.control"} if way == "own m" else set()
+    for chosen, expected in ((one, set()), (two, claims)):
+        cut = df.assign(n_tokens=df["n_tokens"].where(~chosen, df["held_tokens"]))
+        silent = {v.id for v in experiment.claims(cut) if v.verdict == "not tested here"}
+        assert silent == expected
+
+
+def test_table_states_ratio_interval_and_what_decoding_returns():
+    table = experiment.table(frame(noise=0, spread=0.4)).set_index("one pass")
+    assert table.loc["own m", "ratio of nats"] == "2.00"  # the same in every text: no interval
+    table = experiment.table(frame()).set_index("one pass")
+    assert table.loc["own m", "ratio of nats"].startswith("1.9") or (
+        table.loc["own m", "ratio of nats"].startswith("2.0")
+    )
+    assert " … " in table.loc["own m", "ratio of nats"]
+    assert table.loc["own m", "greedy"] == "70%" and table.loc["own m", "texts"] == 16
+    nothing = experiment.table(frame(h_lm_nats=0.0)).set_index("one pass")
+    assert nothing.loc["own m", "ratio of nats"] == "–"
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 2, 5, 20, 100])
+def test_whatever_is_there_is_shown(n_rows):
+    for seed in range(3):
+        some = frame(seed=seed).sample(n_rows, random_state=seed).sort_index()
+        experiment.claims(some)
+        experiment.figure(some)
+        for table in (experiment.table(some), experiment.control_table(some)):
+            cells = table.to_numpy().ravel().tolist()
+            assert not any(mark in str(cell) for cell in cells for mark in ("nan", "inf", "-0.0"))
 
 
 def test_controls_are_models_of_the_same_shape():
-    trained, untrained = cached_lm("tiny").config, cached_lm("random:tiny").config
-    assert trained.hidden_size == untrained.hidden_size
+    assert model_card("tiny").config == model_card("random:tiny").config
+
+
+def test_one_token_cannot_be_held_where_it_is_given():
+    with pytest.raises(ReproducerError, match="lengths of at least 2 where t_1 is given"):
+        load_params("information", "smoke", lengths=[1, 2])
