@@ -27,8 +27,8 @@ from reproducer.experiments.base import (
     fit,
     fit_frame,
     number,
-    ranged,
     texts_of,
+    with_interval,
 )
 from reproducer.experiments.claims import NOT_IN_PAPERS, Part, Verdict, above, verdict
 from reproducer.experiments.profiles import ExperimentParams
@@ -153,7 +153,7 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
         cells[SHARES[share], setting] = {
             "accuracy": number(some["accuracy"].mean()),
             "correlation within batches": number(_by_batch(some, "agreement").mean()),
-            "between batches": ranged(reach(some)),
+            "between batches": with_interval(reach(some)),
         }
     return pd.DataFrame(cells).T.rename_axis(["m", "term"]) if cells else pd.DataFrame()
 
