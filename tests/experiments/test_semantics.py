@@ -206,3 +206,18 @@ def test_the_agreement_is_that_over_all_pairs():
     above = np.triu_indices(len(df), 1)
     cosines = [(x @ x.T / np.outer(*[np.linalg.norm(x, axis=1)] * 2))[above] for x in (e, encoder)]
     assert experiment.agreement(df, "e").estimate == pytest.approx(np.corrcoef(*cosines)[0, 1])
+
+
+def test_a_bag_knows_which_tokens_there_are():
+    df = planted(n=1).iloc[:3]
+    df["tokens"] = [(1, 2, 90), (2, 3, 90), (4, 4, 5)]
+    expected = 1 - np.array([[1, 2 / 3, 0], [2 / 3, 1, 0], [0, 0, 1]])
+    np.testing.assert_allclose(experiment.distances_of(df, "bag of tokens"), expected, atol=1e-12)
+
+
+def test_families_that_lost_their_variants_are_left_out():
+    df = planted(n=4)
+    lost = (df["family"] == "f01") & (df["kind"] == "paraphrase")
+    kept = experiment.usable(df.assign(accuracy=np.where(lost, 0.0, 1.0)), "paraphrase")
+    assert set(kept["family"]) == {"f00", "f02", "f03"}
+    assert set(kept["kind"]) == {"original", "paraphrase"}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from reproducer.errors import ReproducerError
-from reproducer.readings.attention import attention_to, layer_attention, uniform_share
+from reproducer.readings.attention_weights import attention_to, layer_attention, uniform_share
 
 
 @pytest.fixture

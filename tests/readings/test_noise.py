@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from reproducer.errors import ReproducerError
-from reproducer.readings.noise import NOISES, halving_alpha, noise_direction, perturbed
+from reproducer.readings.noise import NOISES, halving_alpha
+from reproducer.readings.noise_vectors import NOISES as DRAWN
+from reproducer.readings.noise_vectors import noise_direction, perturbed
 
 
 @pytest.mark.parametrize("kind", NOISES)
@@ -49,3 +51,7 @@ def test_halving():
     assert halving_alpha([0, 1, 2], [1.0, 0.75, 0.25]) == pytest.approx(1.5)
     assert halving_alpha([0, 1, 2], [0.8, 0.4, 0.0]) == 1
     assert halving_alpha([0, 1], [1.0, 0.6]) == math.inf
+
+
+def test_every_kind_that_can_be_asked_for_can_be_drawn():
+    assert tuple(DRAWN) == NOISES
