@@ -7,6 +7,7 @@ accuracy along the way, and how much longer than its chord the curve is.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
@@ -175,7 +176,8 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
     by_text = by_pair.groupby("text")
     stretch = by_pair["stretch"].where(by_pair["connected"]).groupby(by_pair["text"])
     cells = [by_text.size(), *(by_text[path].mean().map(number) for path in PATHS)]
-    cells += [by_text["connected"].sum(), stretch.mean().map(number), stretch.max().map(number)]
+    cells.append(by_text["connected"].sum())
+    cells += [column.map(partial(number, digits=3)) for column in (stretch.mean(), stretch.max())]
     return pd.concat(cells, axis=1).set_axis(columns, axis=1)
 
 

@@ -186,7 +186,7 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
         for name in REFERENCES:
             cells[keys][f"similarity to own {name}"] = f"{group[f'{name}_own'].mean():.3f}"
             gain = gain_interval(group[f"{name}_gain"])
-            cells[keys][f"gain, {name}"] = with_interval(gain, signed=True)
+            cells[keys][f"gain, {name}"] = with_interval(gain, 3, signed=True)
         distincts = {f"distinct-{n}": f"{group[f'distinct_{n}'].mean():.2f}" for n in (1, 2)}
         cells[keys] |= distincts
     index = pd.MultiIndex.from_tuples(list(cells), names=["temperature", "prompt"])

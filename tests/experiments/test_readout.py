@@ -125,6 +125,6 @@ def test_views_answer_on_any_rows():
     assert list(table.index) == [
         (t, p) for t, p in df[["temperature", "prompt"]].drop_duplicates().itertuples(index=False)
     ]
-    assert table["gain, text"].iloc[0].startswith("-0.020 [")
+    assert table["gain, text"].iloc[0].startswith("-0.020 (")
     bars = readout.figure(df).axes[0].containers
     assert len(bars) == 2

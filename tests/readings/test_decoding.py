@@ -65,7 +65,7 @@ def test_one_pass_equals_the_library(lm, monkeypatch):
 
 
 def test_a_family_without_lean_decoder_is_told(tiny):
-    other = LanguageModel("other", tiny.hf, tiny.device, tiny.dtype, tiny.entry)
+    other = LanguageModel(tiny.card, tiny.hf, tiny.device, tiny.dtype)
     other._decoders[tiny.dtype] = torch.nn.Identity()
     with pytest.raises(ReproducerError, match="Llama or GPT-NeoX"):
         CachedDecoder(other, 1, 4)
