@@ -8,6 +8,7 @@ in tokens and as the information `H_LM` in that prefix. The paper tries every le
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -62,6 +63,7 @@ GROWN, DIRECT = "grown to", "direct"
 NATURAL = ["unseen", "seen"]
 MARKER = {"own m": "o", "shared m": "s"}
 ONE_STEP = 2**0.5  # from one length of the papers' grid to the next
+_claim = partial(verdict, unit="texts", experiment="capacity")
 
 
 class Params(SearchParams):
@@ -211,28 +213,18 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
     held = capacities(df)
     held = held[held["way"] == "own m"].assign(kind=lambda d: d["source"].map(kind))
     first = held[held["model"] == df["model"].iloc[0]]
-    return [
-        _growth(df, held, "llama"),
-        _growth(df, held, "pythia"),
-        _natural_alike(df, first),
-        _random_worse(df, first),
-        _growth_helps(df),
-    ]
+    sizes = [_growth(df, held, family) for family in ("llama", "pythia")]
+    return [*sizes, _natural_alike(df, first), _random_worse(df, first), _growth_helps(df)]
 
 
 def _growth(df: pd.DataFrame, held: pd.DataFrame, family: str) -> Verdict:
     theirs = published("capacity").query("source == 'pg19' and not shared_m")
     nats = theirs[theirs["model"].str.startswith(family)]["h_lm_mean_nats"]
     natural = held[held["kind"].isin(NATURAL) & held["model"].str.startswith(family)]
-    present = [model for model in MODELS if model in set(natural["model"])]
-    small, large = (
-        natural[natural["model"] == model].set_index(["source", "text"])
-        for model in (present[:1] + present[-1:] if len(present) > 1 else ("", ""))
-    )
-    both = small.index.intersection(large.index)
-    small, large = small.loc[both], large.loc[both]
+    present = [model for model in MODELS if model in set(natural["model"])] or [""]
+    small, large = _matched(*(natural[natural["model"] == m] for m in (present[0], present[-1])))
     grows = family == "llama"
-    return verdict(
+    return _claim(
         natural if len(natural) else df,
         (
             ratio_interval(large["h_lm_nats"], small["h_lm_nats"]),
@@ -240,10 +232,8 @@ def _growth(df: pd.DataFrame, held: pd.DataFrame, family: str) -> Verdict:
             if grows
             else below(HALF_STEP, "no growth of half a step of the papers' grid of lengths"),
         ),
-        unit="texts",
         untested=censored(small=small, large=large) if present[1:] else "two models of the family",
         id=f"A3.size-{family}",
-        experiment="capacity",
         claim=f"Capacity {'grows' if grows else 'does not grow'} with model size for "
         f"{family.capitalize()}: mean nats of the same natural texts with own m, largest model "
         f"over smallest; {CENSORING}",
@@ -253,16 +243,14 @@ def _growth(df: pd.DataFrame, held: pd.DataFrame, family: str) -> Verdict:
 
 def _natural_alike(df: pd.DataFrame, held: pd.DataFrame) -> Verdict:
     unseen, seen = (held[held["kind"] == name] for name in NATURAL)
-    return verdict(
+    return _claim(
         held if len(held) else df,
         (
             ratio_interval(seen["held_tokens"], unseen["held_tokens"], paired=False),
             within(1 / ONE_STEP, ONE_STEP, "less than one step of the papers' grid of lengths"),
         ),
-        unit="texts",
-        untested=_lacks(unseen=unseen, seen=seen),
+        untested=censored(unseen=unseen, seen=seen),
         id="A3.natural",
-        experiment="capacity",
         claim="Natural sources are alike: mean tokens of seen over unseen texts with own m; "
         + CENSORING,
         published="1.00 (362 and 362, Llama-3.2-1B)",
@@ -271,16 +259,14 @@ def _natural_alike(df: pd.DataFrame, held: pd.DataFrame) -> Verdict:
 
 def _random_worse(df: pd.DataFrame, held: pd.DataFrame) -> Verdict:
     words, natural = held[held["kind"] == "random words"], held[held["kind"].isin(NATURAL)]
-    return verdict(
+    return _claim(
         held if len(held) else df,
         (
             ratio_interval(words["held_tokens"], natural["held_tokens"], paired=False),
             below(1 / HALF_STEP, "half a step of the papers' grid of lengths"),
         ),
-        unit="texts",
-        untested=_lacks(random=words, natural=natural),
+        untested=censored(random=words, natural=natural),
         id="A3.random",
-        experiment="capacity",
         claim="Random words are worse: mean tokens of random words over natural text with own m; "
         + CENSORING,
         published="0.71 (256 and 362, Llama-3.2-1B)",
@@ -288,27 +274,24 @@ def _random_worse(df: pd.DataFrame, held: pd.DataFrame) -> Verdict:
 
 
 def _growth_helps(df: pd.DataFrame) -> Verdict:
-    grown, direct = (
-        df[df["strategy"] == name].set_index(["source", "text"])["accuracy"]
-        for name in (GROWN, DIRECT)
-    )
-    both = grown.index.intersection(direct.index)
-    return verdict(
-        df[df["strategy"].isin([GROWN, DIRECT])] if len(both) else df,
+    both = df[df["strategy"].isin([GROWN, DIRECT])]
+    grown, direct = _matched(*(both[both["strategy"] == name] for name in (GROWN, DIRECT)))
+    return _claim(
+        both if len(both) else df,
         (
-            ratio_interval(grown.loc[both], direct.loc[both]),
+            ratio_interval(grown["accuracy"], direct["accuracy"]),
             above(2, "a detour over shorter prefixes should give twice as many right tokens"),
         ),
-        unit="texts",
-        untested="" if len(both) else "texts held both by growth and directly",
+        untested="" if len(grown) else "texts held both by growth and directly",
         own=True,
         id="A3.growth",
-        experiment="capacity",
         claim="A solution that grows with its prefix holds more than a direct fit of the same "
         "recipe in as many steps: ratio of mean accuracies at one length, own m",
     )
 
 
-def _lacks(**sides: pd.DataFrame) -> str:
-    missing = [name for name, side in sides.items() if side.empty]
-    return f"texts of {' and '.join(missing)}" if missing else censored(**sides)
+def _matched(*sides: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of both sides that belong to the same texts, in the same order."""
+    one, other = (side.set_index(["source", "text"]) for side in sides)
+    both = one.index.intersection(other.index)
+    return [one.loc[both], other.loc[both]]

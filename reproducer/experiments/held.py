@@ -135,6 +135,9 @@ def censored(**sides: pd.DataFrame) -> str:
 
     Texts that hold the longest length tried would hold more: their number draws ratios to 1.
     """
+    missing = [name for name, held in sides.items() if held.empty]
+    if missing:
+        return f"texts of {' and '.join(missing)}"
     lacking = []
     for name, held in sides.items():
         at_the_end = int((held["held_tokens"] >= held["n_tokens"]).sum())

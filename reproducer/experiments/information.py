@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -65,6 +66,7 @@ FIRST = {"mem": "the last [mem] predicts t_1", "bos": "BOS predicts t_1", "t1": 
 INIT = {"recipe": "as e and m", "embeddings": "as embeddings"}
 # What Kuratov et al. do with Llama's tokenizer: (first, init) of `MemSpec`. The verdicts' design.
 DESIGN = ("bos", "embeddings")
+_claim = partial(verdict, unit="texts", experiment="information")
 
 
 class Params(SearchParams):
@@ -262,16 +264,14 @@ def _ratio(trained: pd.DataFrame, pair: tuple[str, str]) -> Verdict:
     both = paired(trained, pair, *DESIGN)
     nats = [both["nats", side] for side in SIDES]
     n_vectors = pair[0].split()[0]
-    return verdict(
+    return _claim(
         trained,
         (
             ratio_interval(*nats, units=both.index.get_level_values("text")),
             within(HALF_STEP, 5, "half a step of the papers' grid; the paper's largest ratio"),
         ),
-        unit="texts",
         untested=_censored(both) if len(both) else "fits with BOS after the [mem]",
         id=f"A4.ratio-{n_vectors}",
-        experiment="information",
         claim=f"Autoregressive decoding after {n_vectors} [mem] and BOS holds more information "
         f"than one pass with {pair[1]}: ratio of mean nats; {CENSORING}",
         published="about 2 (1 to 5)",
@@ -288,7 +288,7 @@ def _control(df: pd.DataFrame) -> Verdict:
     )
     both = pd.concat(sides, axis=1, keys=["untrained", "trained"], join="inner").swaplevel(axis=1)
     tokens = both["held_tokens"]
-    return verdict(
+    return _claim(
         own[own["base"].isin(both.index.unique(0))] if len(both) else df,
         (
             ratio_interval(
@@ -298,11 +298,9 @@ def _control(df: pd.DataFrame) -> Verdict:
             ),
             below(0.5, "what training adds is then the larger part"),
         ),
-        unit="texts",
         untested=_censored(both) if len(both) else "a model with trained and untrained weights",
         own=True,
         id="A4.control",
-        experiment="information",
         claim="Capacity comes with language training, not with the architecture: mean tokens held "
         f"with own m, untrained over trained weights; {CENSORING}",
     )

@@ -203,6 +203,34 @@ def test_texts_that_hold_the_longest_length_carry_no_verdict(side):
     assert "3 of 20 texts" in verdict.needs and "hold all 64" in verdict.needs
 
 
+def test_sources_are_compared_on_the_first_model_alone():
+    df = frame({"unseen": 20, "seen": 20, "random": 10}, 24)
+    other = frame({"unseen": 8, "seen": 25, "random": 25}, 24, LARGE)
+    both = {v.id: v for v in experiment.claims(pd.concat([df, other]))}
+    for verdict in experiment.claims(df):
+        if verdict.id in ("A3.natural", "A3.random"):
+            assert both[verdict.id] == verdict
+
+
+def test_models_that_hold_all_that_was_tried_carry_no_verdict():
+    sizes = [frame({"unseen": n}, 12, model) for n, model in ((16, SMALL), (500, LARGE))]
+    (verdict,) = [v for v in experiment.claims(pd.concat(sizes)) if v.id == "A3.size-llama"]
+    assert verdict.verdict == "not tested here"
+    assert "12 of 12 texts of large hold all 64" in verdict.needs
+
+
+def test_natural_texts_that_hold_all_that_was_tried_carry_no_verdict():
+    df = frame({"unseen": 16, "seen": 16}, 32)
+    df.loc[df["text"].isin([f"seen-{t}" for t in range(4)]), "came_back"] = True
+    (verdict,) = [v for v in experiment.claims(df) if v.id == "A3.natural"]
+    assert verdict.verdict == "not tested here" and "4 of 32 texts of seen" in verdict.needs
+
+
+def test_a_source_that_was_not_run_is_named():
+    needs = {v.id: v.needs for v in experiment.claims(frame({"unseen": 16}))}
+    assert needs["A3.natural"] == "texts of seen" and needs["A3.random"] == "texts of random"
+
+
 def test_random_weights_carry_no_verdict():
     df = frame({"unseen": 20, "seen": 20, "random": 10}, 24, model="tiny")
     assert {v.verdict for v in experiment.claims(df)} == {"not tested here"}

@@ -99,6 +99,13 @@ def test_each_ratio_is_of_its_own_pair():
     assert verdict(df, "A4.ratio-2").verdict == "contradicted"
 
 
+def test_what_is_compared_are_nats():
+    df = frame(2.0)
+    df.loc[df["way"].str.endswith("mem"), "h_lm_nats"] /= 2
+    assert verdict(df, "A4.ratio-2").verdict == "contradicted"
+    assert verdict(df, "A4.ratio-2").ours == pytest.approx(1, rel=0.1)
+
+
 def test_texts_are_paired():
     """Texts differ tenfold, a text's two fits hardly."""
     df = frame(1.5, spread=1.2, noise=0.05)
