@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from reproducer.app.cli import app, main
 from reproducer.experiments import arrangements
+from reproducer.experiments.base import grid
 from reproducer.experiments.profiles import load_params
 from reproducer.results.known import Known
 from reproducer.results.packs import packs
@@ -58,7 +59,7 @@ def test_run_status_and_claims(one_experiment):
 def test_an_experiment_is_open_while_what_it_asks_for_is_missing(one_experiment, monkeypatch):
     """Its second round asks for a fit of the texts that the first round solved."""
     params = load_params("arrangements", "smoke")
-    first = arrangements.fits(params)[:2]
+    first = grid(params, params.arrangements)[:2]
 
     def in_rounds(params, known):
         results = known.all(first)
@@ -213,7 +214,7 @@ class TestVerify:
         from reproducer.results.specs import Result
 
         params = load_params("arrangements", "smoke")
-        results = Known().all(arrangements.fits(params))
+        results = Known().all(grid(params, params.arrangements))
         first = results[0]
         arrays = first.arrays | {"correct": ~first.arrays["correct"]}
         metrics = first.metrics | {"accuracy": arrays["correct"].mean(1).tolist()}

@@ -4,7 +4,7 @@ import pytest
 
 from reproducer import compute, load_params
 from reproducer.app.effort import effort
-from reproducer.experiments import arrangements
+from reproducer.experiments.base import grid
 from reproducer.models.card import model_card
 from reproducer.models.checkpoints import weightless_model
 from reproducer.models.peak import matmul_flops_per_input
@@ -12,7 +12,8 @@ from reproducer.models.peak import matmul_flops_per_input
 
 def test_counts_what_is_stored_and_computes_nothing(tiny, one_experiment, monkeypatch):
     assert effort("smoke").empty
-    results = compute(arrangements.fits(load_params("arrangements", "smoke")), progress=False)
+    params = load_params("arrangements", "smoke")
+    results = compute(grid(params, params.arrangements), progress=False)
     monkeypatch.setattr("reproducer.results.run.load_lm", None)
     row = effort("smoke").set_index("experiment").loc["arrangements"]
     assert row["fits"] == row["texts"] == len(results) == 36
