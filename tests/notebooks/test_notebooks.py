@@ -49,6 +49,7 @@ def test_parameters_are_the_experiment_s(name):
     values = {}
     exec(cell.source, values)
     values.pop("__builtins__")
-    assert set(values) == set(experiment(name).Params.model_fields)
+    params = experiment(name).Params
+    assert set(values) == set(params.model_fields) - set(params.UNUSED)
     assert values.pop("profile") == SHIPPED
     assert set(values.values()) == {None}
