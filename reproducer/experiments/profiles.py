@@ -18,7 +18,7 @@ from reproducer.solver.recipes import RECIPES
 
 # Whose results come with the repository, in data/results/.
 SHIPPED = "smollm2"
-PROFILES = ("smoke", "quick", "smollm2", "smollm2-gpu", "paper")
+PROFILES = ("smoke", "quick", "smollm2", "evidence", "smollm2-gpu", "paper")
 
 
 class ExperimentParams(BaseModel):
