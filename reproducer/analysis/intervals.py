@@ -320,29 +320,3 @@ def _simplex(n: int) -> NDArray:
     n_draws = max(SIMPLEX_DRAWS // 5, min(SIMPLEX_DRAWS, 4_000_000 // n))
     parts = np.random.default_rng(0).exponential(size=(n_draws, n + 1))
     return parts[:, 1:] / parts.sum(1, keepdims=True)
-
-
-def bootstrap_interval(
-    values: ArrayLike, statistic: Callable = np.mean, *, seed: int = 0
-) -> tuple[float, float, float]:
-    """A statistic of `values` (one a text) and its 95 % percentile bootstrap interval.
-
-    Returns:
-        (estimate, low, high); low = high = estimate for a single value.
-    """
-    from scipy import stats
-
-    sample = np.asarray(values, dtype=float)
-    if sample.size == 0:
-        raise ReproducerError("expected at least one value for a bootstrap interval, got none")
-    estimate = float(statistic(sample))
-    if sample.size == 1 or np.ptp(sample) == 0:
-        return estimate, estimate, estimate
-    found = stats.bootstrap(
-        (sample,),
-        statistic,
-        n_resamples=RESAMPLES,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return estimate, float(found.low), float(found.high)

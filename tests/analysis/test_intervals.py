@@ -10,7 +10,6 @@ from statsmodels.stats.proportion import proportion_confint
 from reproducer.analysis.estimates import Interval
 from reproducer.analysis.intervals import (
     MIN_UNITS,
-    bootstrap_interval,
     mean_interval,
     ratio_interval,
     share_interval,
@@ -264,15 +263,3 @@ def test_ratios_scale_and_invert(values, factor, random):
     after = ratio_interval(factor * a[order], b[order])
     assert ends(after) == pytest.approx([factor * end for end in ends(before)], rel=1e-6)
     assert ratio_interval(b, a).estimate == pytest.approx(1 / before.estimate)
-
-
-def test_old_interval_is_that_of_resampling_by_hand():
-    values = np.random.default_rng(0).normal(size=40)
-    estimate, low, high = bootstrap_interval(values)
-    draw = np.random.default_rng(1)
-    means = [draw.choice(values, 40).mean() for _ in range(20_000)]
-    assert estimate == values.mean()
-    np.testing.assert_allclose([low, high], np.percentile(means, [2.5, 97.5]), atol=0.03)
-    assert bootstrap_interval([0.5]) == (0.5, 0.5, 0.5)
-    with pytest.raises(ReproducerError, match="at least one value"):
-        bootstrap_interval([])
