@@ -10,6 +10,8 @@ never synchronises with the host and has no data-dependent shape, so a CUDA grap
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,6 +22,7 @@ from reproducer.decoder.ops import Tables, attend, position_tables, rms_norm, sw
 from reproducer.decoder.products import FrozenAffine
 from reproducer.decoder.weights import BlockWeights, DecoderParts, DecoderShape
 
+Intervention = Callable[[Tensor, int], Tensor]
 FAMILIES = {"llama": convert_llama, "gpt_neox": convert_neox}
 
 
@@ -52,13 +55,19 @@ class LeanDecoder(nn.Module):
         self.register_buffer("head_bias", parts.head.bias, persistent=False)
         self._tables: dict[tuple[int, torch.device, torch.dtype], Tables] = {}
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalised hidden states (B, L, d_model) of input embeddings x (B, L, d_model)."""
+    def forward(self, x: Tensor, after_block: Intervention | None = None) -> Tensor:
+        """Normalised hidden states (B, L, d_model) of input embeddings x (B, L, d_model).
+
+        `after_block` may change the states (B, L, d_model) after each block, which it gets with the
+        number of the block.
+        """
         batch, n_positions, d_model = x.shape
         tables = self._tables_for(n_positions, x)
         stream = x.reshape(batch * n_positions, d_model)
-        for block in self.blocks:
+        for number, block in enumerate(self.blocks):
             stream = block(stream, batch, tables)
+            if after_block is not None:
+                stream = after_block(stream.view_as(x), number).view_as(stream)
         return _norm(stream, self.shape).view(batch, n_positions, d_model)
 
     def _tables_for(self, n_positions: int, x: Tensor) -> Tables:

@@ -14,6 +14,7 @@ from reproducer.errors import require_name
 EXPERIMENTS: tuple[str, ...] = (
     "arrangements",
     "second_position",
+    "first_position",
     "sharing",
     "capacity",
     "information",

@@ -1,0 +1,356 @@
+"""Why the first position fails: what it can be made to say, and what hides its input. (ours)
+
+The account that is tested: an input that has nothing but itself to attend to is turned by the
+trained weights into one very long state, whatever it was. The final norm divides by that length,
+so little of the input is left in what the position predicts. If that is so, few words can be
+reached there; keeping the state short, or starting from an input longer than that state, brings
+them back; and weights that were never trained do not have the fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, PositiveFloat
+
+from reproducer.analysis.estimates import Interval
+from reproducer.analysis.intervals import mean_interval, ratio_interval, share_interval
+from reproducer.experiments import plots
+from reproducer.experiments.base import PROVENANCE_COLUMNS, Protocol, fit, texts_of
+from reproducer.experiments.claims import Verdict, above, below, verdict
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.models.card import model_card
+from reproducer.models.zoo import RANDOM_PREFIX
+from reproducer.readings.clamping import ClampedSpec
+from reproducer.readings.gradients import GradientSpec
+from reproducer.readings.reach import ReachSpec
+from reproducer.results.fits import FitSpec
+from reproducer.results.known import Known
+from reproducer.results.specs import Result, Spec
+from reproducer.solver.recipes import Recipe, recipe
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ARRANGEMENT = "[e] [m]x(N-1)"  # e predicts the first token from the first position
+FREE, CLAMPED = "free", "clamped"
+MOST, FEW = above(0.9, "nine words in ten"), below(0.5, "fewer words than not")
+BACK = above(0.3, "three words in ten come back")
+TENTH = above(0.1, "a tenth of the texts")
+FADES = below(0.1, "a tenth of what arrives at the second position")
+PROTOCOL = Protocol(
+    paper="No such question: on the papers' models an e at the first position predicts its token.",
+    ours="A sample of the vocabulary, each word fitted by itself: one vector whose position must "
+    "say it. At the first position, after the beginning-of-text token, from starts of several "
+    "lengths, with the state's length clamped, and on untrained weights.",
+    why="That a token is lost does not say why. Each of these changes one thing.",
+)
+
+
+class Params(ExperimentParams):
+    """`n_words` tokens drawn from the vocabulary; `controls`: models beside `model`.
+
+    `scales`: standard deviations of the start, the least first, with the learning rate in
+    proportion. `n_tokens`: length of the texts that are fitted with the first position clamped.
+    """
+
+    controls: tuple[str, ...] = ("random:smollm2-135m", "random:pythia-160m")
+    n_words: int = Field(64, ge=1)
+    scales: tuple[PositiveFloat, ...] = Field((1, 30, 1000, 30_000), min_length=2)
+    n_tokens: int = Field(8, ge=2)
+    text_recipe: str = "paper"
+    text_steps: int = Field(1000, ge=1)
+    recipe: str = "grow"
+    max_steps: int = Field(300, ge=1)
+
+
+def specs(params: Params, known: Known) -> list[Spec]:
+    """The reach of each position, the clamped fits beside the free ones, and the gradients."""
+    free = texts(params)
+    return [
+        *(spec for model in _models(params) for _, _, spec in reaches(params, model)),
+        clamped(params, words_at(params, params.model)),
+        *free,
+        clamped(params, free),
+        GradientSpec(model=params.model),
+    ]
+
+
+def reaches(params: Params, model: str) -> Iterator[tuple[int, float, ReachSpec]]:
+    """(position, scale, spec): the first position from each scale, the second from the least."""
+    for scale in params.scales:
+        yield from ((1, scale, spec) for spec in words_at(params, model, scale))
+    least = params.scales[0]
+    begin = (beginning_of_text(model),)
+    yield from ((2, least, spec) for spec in words_at(params, model, least, begin))
+
+
+def words_at(
+    params: Params, model: str, scale: float | None = None, before: tuple[int, ...] = ()
+) -> list[ReachSpec]:
+    """One spec a word, from starts of one scale (None: the least), after the tokens `before`."""
+    rule = scaled(recipe(params.recipe, params.max_steps), scale or params.scales[0])
+    return [
+        ReachSpec(model=model, recipe=rule, seed=params.seed, word=word, before=before)
+        for word in sampled_words(params, model)
+    ]
+
+
+def scaled(rule: Recipe, scale: float) -> Recipe:
+    """The recipe from starts `scale` times as long, moving as fast in proportion, cold."""
+    changes = {"init_std": rule.init_std * scale, "lr": rule.lr * scale, "warm_m": ""}
+    return rule.model_copy(update=changes | {"restart_every": 0})
+
+
+def sampled_words(params: Params, model: str) -> list[int]:
+    """`n_words` different token ids, drawn evenly from the vocabulary."""
+    size = model_card(model).config["vocab_size"]
+    draw = np.random.default_rng(params.seed)
+    return sorted(draw.choice(size, min(params.n_words, size), replace=False).tolist())
+
+
+def beginning_of_text(model: str) -> int:
+    """The token that stands before a text on `model`."""
+    config = model_card(model).config
+    ids = (config.get("bos_token_id"), config.get("eos_token_id"))
+    return next((i for i in ids if isinstance(i, int)), 0)
+
+
+def texts(params: Params) -> list[FitSpec]:
+    """Texts whose first token is predicted by an `e` at the first position."""
+    rule = recipe(params.text_recipe, params.text_steps)
+    return [
+        fit(params, [text], arrangement=ARRANGEMENT, recipe=rule)
+        for text in texts_of(params, params.n_tokens)
+    ]
+
+
+def clamped(params: Params, fits: Sequence[ReachSpec | FitSpec]) -> ClampedSpec:
+    """All of `fits` again, with the first position's state kept short."""
+    return ClampedSpec(model=params.model, fits=tuple(fits))
+
+
+def rows(params: Params, known: Known) -> pd.DataFrame:
+    """One row for each word or text and condition, and one for each draw and layer of gradients.
+
+    Columns: model, task ("word", "text" or "gradient"), position, scale, state (`FREE` or
+    `CLAMPED`), item, right (1 or 0), layer, turn, rank, profile and provenance.
+    """
+    found = [*_reached(params, known), *_texts_read(params, known), *_turns(params, known)]
+    return pd.DataFrame(found).assign(profile=params.profile) if found else pd.DataFrame()
+
+
+def _reached(params: Params, known: Known) -> Iterator[dict]:
+    for model in _models(params):
+        for position, scale, spec in reaches(params, model):
+            if (result := known.get(spec, arrays=False)) is not None:
+                right = result.metrics["accuracy"][0]
+                yield _row(result, "word", position, scale, FREE, spec.word, right)
+    wanted = words_at(params, params.model)
+    if (result := known.get(clamped(params, wanted), arrays=False)) is not None:
+        for spec, right in zip(wanted, result.metrics["first"], strict=True):
+            yield _row(result, "word", 1, params.scales[0], CLAMPED, spec.word, right)
+
+
+def _texts_read(params: Params, known: Known) -> Iterator[dict]:
+    wanted = texts(params)
+    for spec in wanted:
+        if (result := known.get(spec)) is not None:
+            right = result.arrays["correct"][0, 0]
+            yield _row(result, "text", 1, 1.0, FREE, spec.texts[0].id, right)
+    if (result := known.get(clamped(params, wanted), arrays=False)) is not None:
+        for spec, right in zip(wanted, result.metrics["first"], strict=True):
+            yield _row(result, "text", 1, 1.0, CLAMPED, spec.texts[0].id, right)
+
+
+def _turns(params: Params, known: Known) -> Iterator[dict]:
+    if (result := known.get(GradientSpec(model=params.model))) is None:
+        return
+    turn, rank = result.arrays["turn"], result.arrays["rank"]
+    for draw, place, number in np.ndindex(turn.shape):
+        position = result.spec["positions"][number]
+        yield {
+            **_row(result, "gradient", position, 1.0, FREE, draw, np.nan),
+            "layer": result.metrics["layers"][place],
+            "turn": float(turn[draw, place, number]),
+            "rank": float(rank[draw, place, number]),
+        }
+
+
+def _row(result: Result, task: str, position: int, scale: float, state: str, item, right) -> dict:
+    return {
+        "model": result.spec["model"],
+        "task": task,
+        "position": position,
+        "scale": float(scale),
+        "state": state,
+        "item": str(item),
+        "right": float(right),
+        **{name: result.provenance[name] for name in PROVENANCE_COLUMNS},
+    }
+
+
+def _models(params: Params) -> tuple[str, ...]:
+    return (params.model, *params.controls)
+
+
+def table(df: pd.DataFrame) -> pd.DataFrame:
+    """The share of words that were reached, and of first tokens of texts, with 95 % intervals."""
+    asked = df[df["task"] != "gradient"]
+    groups = asked.groupby(["task", "model", "position", "state", "scale"])["right"]
+    return groups.agg(right="sum", of="size", share=_share).rename(columns={"share": "share right"})
+
+
+def _share(right: pd.Series) -> str:
+    interval = share_interval(int(right.sum()), len(right))
+    return f"{interval.estimate:.2f} ({interval.low:.2f} … {interval.high:.2f})"
+
+
+def figure(df: pd.DataFrame) -> Figure:
+    """Left: words reached against the length of the start. Right: how far an input turns states."""
+    drawn, axes = plots.figure(2)
+    words = df[(df["task"] == "word") & (df["position"] == 1) & (df["state"] == FREE)]
+    for model, style in plots.line_styles(dict.fromkeys(words["model"])).items():
+        share = words[words["model"] == model].groupby("scale")["right"].mean()
+        axes[0].plot(share.index, share, label=f"{model}, first position", **style)
+    own = df[(df["task"] == "word") & (df["model"] == df["model"].iloc[0])]
+    marks = {"position 2, after the first": own[own["position"] == 2]}
+    marks["first position, clamped"] = own[own["state"] == CLAMPED]
+    for (label, part), marker in zip(marks.items(), "*X", strict=True):
+        if len(part):
+            place = part["scale"].iloc[0], part["right"].mean()
+            axes[0].plot(*place, marker, ms=11, color="#555555", label=label)
+    axes[0].set(
+        xscale="log",
+        xlabel="standard deviation of the start",
+        ylabel="share of words reached",
+        ylim=(-0.03, 1.05),
+    )
+    turns = df[df["task"] == "gradient"]
+    for position, style in plots.line_styles(dict.fromkeys(turns["position"])).items():
+        mean = turns[turns["position"] == position].groupby("layer")["turn"].mean()
+        axes[1].plot(mean.index, mean, label=f"position {position}", **style)
+    axes[1].set(xlabel="layer", ylabel="turn of the state by its input", yscale="log")
+    plots.legend(axes[0], fontsize=8)
+    plots.legend(axes[1])
+    return drawn
+
+
+def claims(df: pd.DataFrame) -> list[Verdict]:
+    """Few words at the first position, most at the second; four tests of the account."""
+    if df.empty:
+        return []
+    model = next((m for m in df["model"] if not m.startswith(RANDOM_PREFIX)), "")
+    own, least = df[df["model"] == model], df["scale"].min()
+    words = own[(own["task"] == "word") & (own["scale"] == least)]
+    free = words[words["state"] == FREE]
+    first, second = (free[free["position"] == place] for place in (1, 2))
+    return [
+        _claim(
+            "few-words",
+            "By inputs of usual length the first position can be made to say few words: share of "
+            "the vocabulary that is reached",
+            first,
+            (_shared(first), FEW),
+        ),
+        _claim(
+            "second-says-most",
+            "After the beginning-of-text token the second position says most words: share of the "
+            "vocabulary that is reached",
+            second,
+            (_shared(second), MOST),
+        ),
+        _learned(df, least),
+        _claim(
+            "clamped",
+            "Keeping its state short gives the first position its words back: share reached, "
+            "clamped minus free",
+            words[words["position"] == 1],
+            (_gained(words[words["position"] == 1], "state", CLAMPED, FREE), BACK),
+        ),
+        _long_start(own),
+        _gradient(own),
+        _claim(
+            "texts-clamped",
+            f"Keeping its state short lets an e at the first position predict, {ARRANGEMENT}: "
+            "share of texts whose first token is right, clamped minus free",
+            own[own["task"] == "text"],
+            (_gained(own[own["task"] == "text"], "state", CLAMPED, FREE), TENTH),
+            unit="texts",
+        ),
+    ]
+
+
+def _learned(df: pd.DataFrame, least: float) -> Verdict:
+    plain = df[(df["task"] == "word") & (df["position"] == 1) & (df["scale"] == least)]
+    untrained = plain[plain["model"].str.startswith(RANDOM_PREFIX)]
+    groups = list(untrained.groupby("model", sort=False))
+    return _claim(
+        "learned",
+        "The fault is learned: on untrained weights the first position says most words, share of "
+        "the vocabulary that is reached",
+        untrained,
+        *((_shared(part), MOST, model) for model, part in groups),
+        untested="" if groups else "untrained weights",
+    )
+
+
+def _long_start(own: pd.DataFrame) -> Verdict:
+    first = own[(own["task"] == "word") & (own["position"] == 1) & (own["state"] == FREE)]
+    ends = first["scale"].max(), first["scale"].min()
+    return _claim(
+        "long-start",
+        "Predicted by the account: an input that starts far longer than the sink's state says "
+        "words from the first position, share reached from the longest start minus from the usual",
+        first,
+        (_gained(first, "scale", *ends), BACK),
+    )
+
+
+def _gradient(own: pd.DataFrame) -> Verdict:
+    turns = own[own["task"] == "gradient"]
+    last = turns[turns["layer"] == turns["layer"].max()]
+    wide = last.pivot_table(index="item", columns="position", values="turn")
+    wide = wide.reindex(columns=[1, 2]).dropna()
+    return _claim(
+        "gradient",
+        "An input at the first position hardly moves that position's last state: turn of the "
+        "state by its input, first position over second",
+        last,
+        (ratio_interval(wide[1], wide[2]), FADES),
+        unit="draws",
+    )
+
+
+def _claim(
+    name: str,
+    claim: str,
+    df: pd.DataFrame,
+    *parts: tuple,
+    unit: str = "words",
+    untested: str = "",
+) -> Verdict:
+    return verdict(
+        df,
+        *parts,
+        id=f"first_position.{name}",
+        experiment="first_position",
+        claim=claim,
+        unit=unit,
+        untested=untested,
+    )
+
+
+def _shared(part: pd.DataFrame) -> Interval:
+    return share_interval(int(part["right"].sum()), len(part))
+
+
+def _gained(part: pd.DataFrame, column: str, one: object, other: object) -> Interval:
+    """The paired difference of two conditions over items."""
+    wide = part.pivot_table(index="item", columns=column, values="right")
+    if not {one, other} <= set(wide) or one == other:
+        return mean_interval([], bounds=(-1, 1))
+    return mean_interval((wide[one] - wide[other]).dropna(), bounds=(-1, 1))
