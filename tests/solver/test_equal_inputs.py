@@ -64,3 +64,26 @@ def test_absolute_positions_escape():
     model = GPT2LMHeadModel(GPT2Config(**shape)).eval().double()
     with torch.no_grad():
         assert apart(states(model, inputs("[e]xN"))[-1]) > 100 * TOLERANCE
+
+
+@pytest.mark.parametrize("family", MODELS)
+def test_a_lone_position_is_a_first_one_wherever_it_stands(family):
+    """What attends to itself alone has a first position's states, at any position id."""
+    model = library_model(family, torch.float64)
+    x = inputs("[e] [m]x(N-1)")[:, :2].flip(1)
+    alone = torch.tensor([[True, False], [False, True]])[None, None]
+    first = states(model, x[:, 1:])
+    kept = model(
+        inputs_embeds=x, attention_mask=alone, output_hidden_states=True, use_cache=False
+    )
+    moved = model(
+        inputs_embeds=x[:, 1:],
+        position_ids=torch.tensor([[7]]),
+        output_hidden_states=True,
+        use_cache=False,
+    )
+    for read, place in ((kept, 1), (moved, 0)):
+        for state, expected in zip((*read.hidden_states, read.logits), first, strict=True):
+            torch.testing.assert_close(state[0, place], expected[0], rtol=1e-5, atol=1e-7)
+    free = model(inputs_embeds=x, use_cache=False).logits[0, 1]
+    assert (free - kept.logits[0, 1]).abs().max() > 1e-3
