@@ -80,8 +80,11 @@ def specs(params: Params, known: Known) -> list[Spec]:
 
 
 def reaches(params: Params, model: str) -> Iterator[tuple[int, float, ReachSpec]]:
-    """(position, scale, spec): the first position from each scale, the second from the least."""
-    for scale in params.scales:
+    """(position, scale, spec): the first position from each scale, the second from the least.
+
+    Controls start from the least scale alone.
+    """
+    for scale in params.scales if model == params.model else params.scales[:1]:
         yield from ((1, scale, spec) for spec in words_at(params, model, scale))
     least = params.scales[0]
     begin = (beginning_of_text(model),)
