@@ -22,7 +22,8 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from reproducer.errors import ReproducerError, require_name
-from reproducer.experiments.profiles import PROFILES, SHIPPED
+from reproducer.experiments import SHIPPED
+from reproducer.experiments.profiles import profile_file, profile_overrides
 from reproducer.paths import ROOT
 
 LANDING = "index"
@@ -47,7 +48,7 @@ def build_book(
     the verdicts of all. With `experiments` only their pages and the prose are in the book.
 
     Args:
-        profile: name of a file in ``profiles/``, without its ending.
+        profile: name of a file in ``profiles/``, without its ending, or the path of any other.
         experiments: names of notebooks; None means all in the table of contents.
         book: the folder of ``_config.yml`` and ``_toc.yml``; pages are built inside it.
 
@@ -58,7 +59,7 @@ def build_book(
         ReproducerError: unknown profile or experiment, a notebook that is missing or fails, a
             page with a broken reference.
     """
-    require_name("profile", profile, PROFILES)
+    profile = _for_notebooks(profile)
     toc = yaml.safe_load((book / "_toc.yml").read_text())
     known = notebooks_in(toc)
     for name in experiments or ():
@@ -76,6 +77,13 @@ def build_book(
     (executed / "_toc.yml").write_text(yaml.safe_dump(_only(toc, chosen), sort_keys=False))
     _copy_mathjax(book / "_extra" / "mathjax")
     return _build_pages(book)
+
+
+def _for_notebooks(profile: str) -> str:
+    """The profile as a notebook can name it from its own folder; raises if it cannot be read."""
+    profile_overrides(profile)
+    path = profile_file(profile)
+    return path.stem if path.parent == ROOT / "profiles" else str(path)
 
 
 def notebooks_in(toc: dict) -> list[str]:

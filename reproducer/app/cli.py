@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
 
 from reproducer.errors import ReproducerError, require_name
-from reproducer.experiments.profiles import SHIPPED
+from reproducer.experiments import SHIPPED
 
 if TYPE_CHECKING:
     from reproducer.experiments.profiles import ExperimentParams
@@ -31,7 +30,7 @@ app = typer.Typer(
 )
 console = Console(highlight=False, markup=False)
 
-Profile = Annotated[str, typer.Option("--profile", help="The name of a file in profiles/.")]
+Profile = Annotated[str, typer.Option("--profile", help="A name in profiles/, or a YAML file.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[EXPERIMENT]...")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -110,6 +109,7 @@ def claims(profile: Profile = SHIPPED, as_json: AsJson = False) -> None:
 def pack(experiments: Names = None, profile: Profile = SHIPPED) -> None:
     """Pack the known results of experiments, and their ledger, into data/results/."""
     from reproducer.experiments.ledger import ship
+    from reproducer.experiments.profiles import profile_name
     from reproducer.experiments.study import wanted
     from reproducer.results.known import Known
     from reproducer.results.packs import pack as write_pack
@@ -121,7 +121,7 @@ def pack(experiments: Names = None, profile: Profile = SHIPPED) -> None:
         results = known.all(with_needs(specs))
         if results or experiments:
             # Packs of other profiles stand beside those of the shipped one.
-            label = name if profile == SHIPPED else f"{name}-{profile}"
+            label = name if profile == SHIPPED else f"{name}-{profile_name(profile)}"
             console.print(f"{name}: {len(results)} results in {write_pack(results, label)}")
     console.print(f"ledger: {ship(profile)}")
 
@@ -260,6 +260,8 @@ def _overrides(pairs: list[str]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
+    import yaml
+
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -52,7 +52,7 @@ def experiment_status(profile: str) -> list[dict[str, Any]]:
         rows.append(
             {
                 "experiment": name,
-                "profile": profile,
+                "profile": params.profile,
                 "specs": len(specs),
                 "stored": len(specs) - len(missing),
                 "missing": missing,

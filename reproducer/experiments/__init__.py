@@ -11,6 +11,8 @@ from types import ModuleType
 
 from reproducer.errors import require_name
 
+# The profile whose results come with the repository, in data/results/.
+SHIPPED = "smollm2"
 EXPERIMENTS: tuple[str, ...] = (
     "arrangements",
     "second_position",

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from reproducer.errors import ReproducerError
 from reproducer.experiments import EXPERIMENTS, experiment
 from reproducer.experiments.claims import Verdict, with_holm
-from reproducer.experiments.profiles import ExperimentParams, load_params
+from reproducer.experiments.profiles import ExperimentParams, load_params, profile_name
 from reproducer.experiments.study import study, wanted
 from reproducer.paths import ROOT, cache_dir, shipped_dir
 from reproducer.results.known import Known
@@ -83,7 +83,7 @@ def code_digest() -> str:
 def ship(profile: str, folder: Path | None = None) -> Path:
     """Write the ledger of a profile's shipped results, worked out afresh, beside them."""
     known = Known()
-    path = (folder or shipped_dir()) / f"ledger-{profile}.json"
+    path = (folder or shipped_dir()) / f"ledger-{profile_name(profile)}.json"
     entries = {}
     for name in EXPERIMENTS:
         params = load_params(name, profile)

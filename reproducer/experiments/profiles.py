@@ -1,24 +1,28 @@
 """Profiles: at which scale the experiments run. They hold overrides only.
 
-Every experiment has a pydantic `Params` with defaults; `profiles/<name>.yaml` says what a
-profile changes, for all experiments (`common`) or for one. Unknown keys are errors.
+Every experiment has a pydantic `Params` with defaults; a profile says what it changes of them, for
+all experiments (`common`) or for one. A profile is named (`quick` is `profiles/quick.yaml`) or is
+any other YAML file, given by its path. Unknown keys are errors.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from reproducer.errors import ReproducerError, did_you_mean, require_name
+from reproducer.experiments import EXPERIMENTS, SHIPPED
+from reproducer.experiments import experiment as load_experiment
 from reproducer.paths import ROOT
 from reproducer.solver.recipes import RECIPES
 
-# Whose results come with the repository, in data/results/.
-SHIPPED = "smollm2"
+# Those that come with the repository: no other file may take their names.
 PROFILES = ("smoke", "quick", "smollm2", "evidence", "smollm2-gpu", "paper")
+ENDINGS = (".yaml", ".yml")
 
 
 class ExperimentParams(BaseModel):
@@ -48,31 +52,79 @@ class ExperimentParams(BaseModel):
         return type(self).__module__.rpartition(".")[2]
 
 
-@lru_cache
+def profile_file(profile: str) -> Path:
+    """The file of a profile: one in ``profiles/`` by its name, or any by its path.
+
+    A relative path is looked up in the working directory, then in the repository.
+
+    Raises:
+        ReproducerError: an unknown name, no such file, or a file elsewhere that has the name of a
+            profile that comes with the repository.
+    """
+    folder = ROOT / "profiles"
+    if not profile.endswith(ENDINGS):
+        names = (path.stem for path in folder.glob("*.yaml"))
+        return folder / f"{require_name('profile', profile, names)}.yaml"
+    places = [place / Path(profile).expanduser() for place in (Path.cwd(), ROOT)]
+    path = next((place.resolve() for place in places if place.is_file()), None)
+    if path is None:
+        raise ReproducerError(f"profile {profile!r}: expected a file, got none there")
+    if path.stem in PROFILES and path.parent != folder:
+        raise ReproducerError(
+            f"profile {profile!r}: expected a name that no profile of the repository has, "
+            f"got {path.stem!r}"
+        )
+    return path
+
+
+def profile_name(profile: str) -> str:
+    """The name of a profile in frames and verdicts: its file's, without the ending."""
+    return profile_file(profile).stem
+
+
 def profile_overrides(profile: str) -> dict[str, dict[str, Any]]:
-    """The file of a profile: experiment (or `common`) → field → value."""
-    require_name("profile", profile, PROFILES)
-    text = (ROOT / "profiles" / f"{profile}.yaml").read_text(encoding="utf-8")
-    return {name: fields or {} for name, fields in (yaml.safe_load(text) or {}).items()}
+    """The file of a profile: experiment (or `common`) → field → value.
+
+    Raises:
+        ReproducerError: no such profile, or a file that is not YAML of that form.
+    """
+    path = profile_file(profile)
+    return _read(path, path.stat().st_mtime_ns)
+
+
+@lru_cache
+def _read(path: Path, _written: int) -> dict[str, dict[str, Any]]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ReproducerError(f"expected a profile in YAML in {path}, got: {error}") from error
+    if not isinstance(content, dict):
+        raise ReproducerError(f"{path}: expected experiments with fields, got {content!r:.40}")
+    for name, fields in content.items():
+        if not isinstance(fields, dict | None):
+            raise ReproducerError(f"{path}: expected fields under {name!r}, got {fields!r:.40}")
+    return {name: fields or {} for name, fields in content.items()}
 
 
 def load_params(experiment: str, profile: str, **overrides: Any) -> ExperimentParams:
     """The parameters of `experiment` under `profile`; overrides that are not None win.
 
+    `profile` is the name of a file in ``profiles/`` or the path of any other (`profile_file`).
+
     Raises:
         ReproducerError: unknown experiment, profile or parameter, or an impossible value.
     """
-    from reproducer.experiments import EXPERIMENTS
-    from reproducer.experiments import experiment as load_experiment
-
-    require_name("experiment", experiment, EXPERIMENTS)
     params_class = load_experiment(experiment).Params
     chosen = profile_overrides(profile)
+    place = profile if profile.endswith(ENDINGS) else f"profiles/{profile}.yaml"
     for name in chosen:
-        require_name(f"experiment in profiles/{profile}.yaml", name, ["common", *EXPERIMENTS])
+        require_name(f"experiment in {place}", name, ["common", *EXPERIMENTS])
     common = {k: v for k, v in chosen.get("common", {}).items() if k in params_class.model_fields}
+    for field in chosen.get("common", {}).keys() - common.keys():
+        require_name(f"parameter for all experiments in {place}", field, _all_fields())
     given = {k: v for k, v in overrides.items() if v is not None}
-    fields = common | chosen.get(experiment, {}) | given | {"profile": profile}
+    named = {"profile": profile_name(profile)}
+    fields = common | chosen.get(experiment, {}) | given | named
     for field in fields:
         if field not in params_class.model_fields:
             hint = did_you_mean(field, params_class.model_fields)
@@ -85,3 +137,8 @@ def load_params(experiment: str, profile: str, **overrides: Any) -> ExperimentPa
         raise ReproducerError(
             f"parameter {where} of {experiment!r}: {first['msg']}, got {first['input']!r}"
         ) from error
+
+
+def _all_fields() -> set[str]:
+    """The fields that one experiment or another has."""
+    return {field for name in EXPERIMENTS for field in load_experiment(name).Params.model_fields}

@@ -79,6 +79,15 @@ def test_parameters_override_the_profile():
     assert "arrangements: 6 rows" in call("run", "arrangements", *SMOKE, *arguments)
 
 
+def test_a_profile_of_the_users_in_a_file(one_experiment, tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("common: {model: tiny, n_texts: 1}\narrangements: {lengths: [2], max_steps: 5}")
+    assert "arrangements: 6 rows" in call("run", "arrangements", "--profile", str(mine))
+    (row,) = json.loads(call("status", "--profile", str(mine), "--json"))
+    assert (row["profile"], row["missing"]) == ("mine", [])
+    assert json.loads(call("claims", "--profile", str(mine), "--json")) == []
+
+
 def test_text_as_json_and_from_standard_input():
     options = ("--model", "tiny", "--tokens", "3", "--steps", "30", "--seeds", "2")
     fitted = json.loads(call("text", "-", *options, "--json", stdin=SENTENCE))
@@ -113,6 +122,8 @@ def test_text_marks_wrong_tokens(tmp_path):
         (["run", "arrangements", "-p", "source=unsen"], "did you mean 'unseen'"),
         (["run", "arrangements", "-p", "lengths=[9999]"], "longest usable length"),
         (["book", "--profile", "nope"], "unknown profile 'nope'"),
+        (["book", "--profile", "/nowhere/mine.yaml"], "expected a file, got none there"),
+        (["run", "noise", "--profile", "/nowhere/mine.yaml"], "expected a file, got none there"),
         (["merge", "/nowhere/store"], "expected a result store in /nowhere/store"),
         (["verify", "--sample", "0"], "expected a sample of at least 1, got 0"),
         (["text", "/nowhere/text.txt"], "cannot read '/nowhere/text.txt'"),
@@ -144,27 +155,6 @@ def test_the_module_is_the_command():
         [sys.executable, "-m", "reproducer", "run", "nothing"], capture_output=True, text=True
     )
     assert done.returncode == 2 and "unknown experiment 'nothing'" in done.stderr
-
-
-LIGHT = """
-import sys
-
-for module in ("experiments.ledger", "app.status"):
-    __import__(f"reproducer.{module}", fromlist=["x"]).EXPERIMENTS = ("arrangements",)
-sys.argv = ["reproduce", *sys.argv[1:]]
-from reproducer.app.cli import main
-try:
-    main()
-finally:
-    heavy = ("torch", "transformers", "nltk", "sklearn", "matplotlib", "sentence_transformers")
-    print(*(name for name in heavy if name in sys.modules), file=sys.stderr)
-"""
-
-
-@pytest.mark.parametrize("words", [["--help"], ["status"], ["claims"], ["run", "--help"]])
-def test_tables_load_nothing_heavy(words):
-    done = subprocess.run([sys.executable, "-c", LIGHT, *words], capture_output=True, text=True)
-    assert done.returncode == 0 and done.stdout and done.stderr.split() == []
 
 
 def test_packs_of_another_profile_stand_beside_the_shipped_ones(one_experiment, monkeypatch):

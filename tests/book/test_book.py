@@ -237,6 +237,13 @@ def test_a_kernel_that_dies_is_reported(tmp_path: Path, monkeypatch):
         build_book("smoke", book=book)
 
 
+def test_notebooks_get_a_profile_of_the_users_by_its_whole_path(tmp_path: Path, monkeypatch):
+    (tmp_path / "mine.yaml").write_text("common: {model: tiny}")
+    monkeypatch.chdir(tmp_path)
+    assert book_module._for_notebooks("mine.yaml") == str(tmp_path / "mine.yaml")
+    assert book_module._for_notebooks("profiles/smoke.yaml") == "smoke"
+
+
 def test_unknown_names_are_refused_before_anything_runs(tmp_path: Path):
     with pytest.raises(ReproducerError, match="profile 'quikc'.*quick"):
         build_book("quikc", book=tmp_path)

@@ -1,11 +1,14 @@
 """Profiles and parameters: overrides only, nothing unknown."""
 
+import os
+
 import pytest
 
 from reproducer.errors import ReproducerError
 from reproducer.experiments import EXPERIMENTS, profiles
 from reproducer.experiments.base import cut_note
-from reproducer.experiments.profiles import PROFILES, load_params
+from reproducer.experiments.profiles import PROFILES, load_params, profile_name
+from reproducer.paths import ROOT
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -36,6 +39,64 @@ def test_unknown_keys_in_a_profile_fail(monkeypatch):
     monkeypatch.setattr(profiles, "profile_overrides", lambda profile: fields)
     with pytest.raises(ReproducerError, match="did you mean 'n_texts'"):
         load_params("arrangements", "smoke")
+
+
+def test_the_repository_brings_the_listed_profiles():
+    assert {path.stem for path in (ROOT / "profiles").glob("*.yaml")} >= set(PROFILES)
+
+
+class TestAFileOfTheUsers:
+    @pytest.fixture
+    def mine(self, tmp_path):
+        path = tmp_path / "mine.yaml"
+        path.write_text("common: {model: tiny, n_texts: 3}\narrangements: {lengths: [2]}\n")
+        return path
+
+    def test_is_given_by_its_path(self, mine, monkeypatch):
+        params = load_params("arrangements", str(mine))
+        assert (params.profile, params.n_texts, params.lengths) == ("mine", 3, (2,))
+        monkeypatch.chdir(mine.parent.parent)
+        assert load_params("arrangements", f"{mine.parent.name}/mine.yaml") == params
+
+    def test_is_read_again_after_a_change(self, mine):
+        assert load_params("noise", str(mine)).n_texts == 3
+        mine.write_text("noise: {n_texts: 5}\n")
+        os.utime(mine, ns=(0, 0))
+        assert load_params("noise", str(mine)).n_texts == 5
+
+    def test_in_the_repository_has_its_name_from_any_folder(self, monkeypatch):
+        monkeypatch.chdir(ROOT / "notebooks")
+        for path in ("profiles/smoke.yaml", "../profiles/smoke.yaml"):
+            assert load_params("noise", path) == load_params("noise", "smoke")
+            assert profile_name(path) == "smoke"
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ("arangements: {}", "unknown experiment in .*mine.yaml 'arangements'"),
+            ("arrangements: {length: [1]}", "did you mean 'lengths'"),
+            ("common: {n_text: 1}", "did you mean 'n_texts'"),
+            ("common: {n_texts: 0}", "greater than or equal to 1, got 0"),
+            ("common: 3", "expected fields under 'common', got 3"),
+            ("- 3", r"expected experiments with fields, got \[3\]"),
+            ("common: {", "expected a profile in YAML"),
+        ],
+    )
+    def test_with_faults(self, mine, content, message):
+        mine.write_text(content)
+        with pytest.raises(ReproducerError, match=message):
+            load_params("arrangements", str(mine))
+
+    def test_a_field_of_some_experiments_may_stand_for_all(self, mine):
+        mine.write_text("common: {lengths: [3]}")
+        assert load_params("arrangements", str(mine)).lengths == (3,)
+        assert load_params("noise", str(mine)).profile == "mine"
+
+    def test_must_exist_and_have_a_name_of_its_own(self, mine):
+        with pytest.raises(ReproducerError, match=r"nowhere.yaml': expected a file"):
+            load_params("noise", str(mine.with_name("nowhere.yaml")))
+        with pytest.raises(ReproducerError, match="got 'quick'"):
+            load_params("noise", str(mine.rename(mine.with_name("quick.yaml"))))
 
 
 def test_a_page_says_what_was_cut():
