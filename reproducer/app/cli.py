@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -187,6 +188,7 @@ def text(
     as_json: AsJson = False,
 ) -> None:
     """Fit one text of yours and show which tokens came back."""
+    began = time.perf_counter()
     from reproducer.app.fit_text import fit_text, marked
 
     fitted = fit_text(
@@ -199,10 +201,11 @@ def text(
         n_seeds=seeds,
         progress=not as_json,
     )
+    seconds = time.perf_counter() - began
     if as_json:
-        typer.echo(json.dumps(fitted.summary()))
+        typer.echo(json.dumps(fitted.summary() | {"command_seconds": round(seconds, 4)}))
     else:
-        console.print(marked(fitted))
+        console.print(marked(fitted, seconds), soft_wrap=True)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from rich.text import Text as RichText
 
+from reproducer.app.spans import Span, spans
 from reproducer.errors import ReproducerError
 from reproducer.models.card import model_card
 from reproducer.models.language_model import LanguageModel
@@ -22,15 +24,21 @@ from reproducer.solver.arrangements import arrangement as arrangement_called
 from reproducer.solver.recipes import RECIPES, recipe
 from reproducer.texts.sources import Text
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class FittedText:
-    """The best of several fits of one text. `wanted` and `came` are token strings."""
+    """The best of several fits of one text.
+
+    `spans` are the parts of the text that came back right and wrong, `reconstructed` is all that
+    came, and `n_seeds` is how many starts were tried.
+    """
 
     result: Result
-    wanted: list[str]
-    came: list[str]
+    spans: list[Span]
     reconstructed: str
+    n_seeds: int
 
     def summary(self) -> dict[str, Any]:
         """What `reproduce text --json` prints."""
@@ -39,9 +47,10 @@ class FittedText:
             "model": spec["model"],
             "arrangement": spec["arrangement"],
             "recipe": spec["recipe"]["name"],
-            "n_tokens": len(self.wanted),
+            "n_tokens": len(spec["texts"][0]["tokens"]),
             "accuracy": metrics["accuracy"][0],
             "reconstructed": self.reconstructed,
+            "spans": [span._asdict() for span in self.spans],
             "seed": spec["seed"],
             "steps": metrics["steps"],
             "seconds": metrics["seconds"],
@@ -61,12 +70,13 @@ def fit_text(
 ) -> FittedText:
     """Fit the first `n_tokens` tokens of `text` from `n_seeds` starts in one batch.
 
-    The first start that is solved ends the search. Without a recipe named, it is `fast` where the
-    model has the warm start that `fast` needs, else `paper`.
+    Of a text with fewer tokens, all are fitted, and a warning says so. The first start that is
+    solved ends the search. Without a recipe named, it is `fast` where the model has the warm start
+    that `fast` needs, else `paper`.
 
     Raises:
-        ReproducerError: a text shorter than `n_tokens`, a length, budget or number of seeds
-            below 1, more inputs than the model has positions, an unknown name.
+        ReproducerError: an empty text, a length, budget or number of seeds below 1, more inputs
+            than the model has positions, an unknown name.
     """
     for name, value in (("tokens", n_tokens), ("steps", max_steps), ("seeds", n_seeds)):
         if value < 1:
@@ -74,13 +84,17 @@ def fit_text(
     chosen = recipe(recipe_name or default_recipe(model), max_steps=max_steps)
     card = model_card(model)
     pattern = arrangement_called(arrangement or card.arrangement)
-    n_inputs, tokens = pattern.n_inputs(n_tokens), card.tokenizer.encode(text)
+    tokens = card.tokenizer.encode(text)
+    if not tokens:
+        raise ReproducerError("expected a text of at least one token, got an empty one")
+    if len(tokens) < n_tokens:
+        log.warning("the text has %d tokens: fitting these, not %d", len(tokens), n_tokens)
+        n_tokens = len(tokens)
+    n_inputs = pattern.n_inputs(n_tokens)
     if n_inputs > card.max_positions:
         raise ReproducerError(
             f"model {model!r}: expected at most its {card.max_positions} positions, got {n_inputs}"
         )
-    if len(tokens) < n_tokens:
-        raise ReproducerError(f"expected a text of {n_tokens} or more tokens, got {len(tokens)}")
     wanted = Text(source="own", id="own", tokens=tokens[:n_tokens])
     specs = [
         FitSpec(model=model, arrangement=pattern.name, texts=(wanted,), seed=s, recipe=chosen)
@@ -91,9 +105,9 @@ def fit_text(
     decode = card.tokenizer.decode
     return FittedText(
         result=best,
-        wanted=[decode([t]) for t in wanted.tokens],
-        came=[decode([t]) for t in came],
+        spans=spans(wanted.tokens, came, decode, text),
         reconstructed=decode(came),
+        n_seeds=n_seeds,
     )
 
 
@@ -133,20 +147,24 @@ def reconstruct(lm: LanguageModel, result: Result) -> list[int]:
     return logits[0, problem.offset :].argmax(-1).tolist()
 
 
-def marked(fitted: FittedText) -> RichText:
-    """A few lines for the terminal: what came back, wrong tokens in red and in brackets."""
+def marked(fitted: FittedText, command_seconds: float) -> RichText:
+    """A few lines for the terminal: what came back, wrong parts in red and in brackets.
+
+    `command_seconds`: how long the whole command has taken, which is more than the fit.
+    """
     facts = fitted.summary()
     shown = RichText()
-    for wanted, came in zip(fitted.wanted, fitted.came, strict=True):
-        if wanted == came:
-            shown.append(came, style="green")
+    for span in fitted.spans:
+        if span.right:
+            shown.append(span.came, style="green")
         else:
-            shown.append(f"[{came} ≠ {wanted}]", style="bold red")
+            shown.append(f"[{span.came} ≠ {span.wanted}]", style="bold red")
     right = round(facts["accuracy"] * facts["n_tokens"])
     shown.append(
         f"\n{right} of {facts['n_tokens']} tokens came back in one forward pass "
         f"(accuracy {facts['accuracy']:.3f}; {facts['model']}, {facts['arrangement']}, recipe "
-        f"{facts['recipe']}, seed {facts['seed']}, {facts['steps']} steps, "
-        f"{facts['seconds']:.1f} s)"
+        f"{facts['recipe']}, seed {facts['seed']}, {facts['steps']} steps)\n"
+        f"the fit: {facts['seconds']:.1f} s, its share of {fitted.n_seeds} starts side by side; "
+        f"this command: {command_seconds:.1f} s"
     )
     return shown

@@ -94,6 +94,8 @@ def test_text_as_json_and_from_standard_input():
     assert fitted["model"] == "tiny" and fitted["n_tokens"] == 3
     assert fitted["recipe"] == "paper"  # it has no warm start for another
     assert {"accuracy", "reconstructed", "steps", "seconds"} <= fitted.keys()
+    assert fitted["command_seconds"] > 0
+    assert "".join(span["wanted"] for span in fitted["spans"]) == SENTENCE[:3]
     right = sum(a == b for a, b in zip(fitted["reconstructed"], SENTENCE[:3], strict=False))
     assert fitted["accuracy"] == pytest.approx(right / 3)
 
@@ -103,6 +105,14 @@ def test_text_marks_wrong_tokens(tmp_path):
     options = ("--model", "tiny", "--tokens", "4", "--steps", "1", "--seeds", "1")
     shown = call("text", str(tmp_path / "text.txt"), *options)
     assert "≠" in shown and "of 4 tokens came back" in shown
+    assert "the fit: " in shown and "this command: " in shown
+
+
+def test_a_short_text_is_fitted_whole(caplog):
+    options = ("--model", "tiny", "--steps", "1", "--seeds", "1", "--json")
+    fitted = json.loads(call("text", "-", *options, stdin="Hi"))
+    assert fitted["n_tokens"] == 2 and fitted["spans"]
+    assert caplog.messages == ["the text has 2 tokens: fitting these, not 8"]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +139,7 @@ def test_text_marks_wrong_tokens(tmp_path):
         (["text", "/nowhere/text.txt"], "cannot read '/nowhere/text.txt'"),
         (["text", "FILE", "--tokens", "0"], "expected tokens of at least 1, got 0"),
         (["text", "FILE", "--steps", "0"], "expected steps of at least 1, got 0"),
-        (["text", "FILE", "--tokens", "99", "--model", "tiny"], "99 or more tokens, got 37"),
+        (["text", "EMPTY", "--model", "tiny"], "at least one token, got an empty one"),
         (["text", "FILE", "--tokens", "256", "--model", "tiny"], "at most its 256 positions"),
         (["text", "FILE", "--arrangement", "[e]"], "unknown arrangement '[e]'"),
         (["text", "FILE", "--model", "FOLDER"], "no config.json"),
@@ -137,8 +147,10 @@ def test_text_marks_wrong_tokens(tmp_path):
 )
 def test_bad_input_before_any_work(arguments, message, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("reproducer.results.run.load_lm", None)
-    (tmp_path / "text.txt").write_text(SENTENCE)
-    places = {"FILE": str(tmp_path / "text.txt"), "FOLDER": str(tmp_path)}
+    (tmp_path / "text.txt").write_text(SENTENCE * 8)
+    (tmp_path / "empty.txt").write_text("")
+    files = {"FILE": "text.txt", "EMPTY": "empty.txt", "FOLDER": ""}
+    places = {word: str(tmp_path / name) for word, name in files.items()}
     words = [places.get(word, word) for word in arguments]
     assert message in complaint(capsys, monkeypatch, *words)
 
