@@ -88,22 +88,27 @@ def status(profile: Profile = SHIPPED, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def claims(profile: Profile = SHIPPED, as_json: AsJson = False) -> None:
+def claims(
+    profile: Profile = SHIPPED,
+    wide: Annotated[bool, typer.Option("--wide", help="Show all that is known of each.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Print the ledger of claims that the stored results allow."""
+    from reproducer.app import claims_table
     from reproducer.experiments.ledger import ledger
 
+    if wide + as_csv + as_json > 1:
+        raise ReproducerError("expected one of --wide, --csv and --json, got several")
     verdicts = ledger(profile)
     if as_json:
         typer.echo(json.dumps([v.model_dump() for v in verdicts], indent=1))
-        return
-    _print_table(
-        ["id", "claim", "published", "ours", "interval", "n", "verdict"],
-        [
-            [v.id, v.claim, v.published, _number(v.ours), f"{_number(v.low)} … {_number(v.high)}"]
-            + [v.n, v.verdict]
-            for v in verdicts
-        ],
-    )
+    elif as_csv:
+        typer.echo(claims_table.as_csv(verdicts), nl=False)
+    else:
+        layout = claims_table.full if wide else claims_table.compact
+        for line in layout(verdicts, console.width):
+            console.print(line, soft_wrap=True)
 
 
 @app.command()
@@ -269,10 +274,6 @@ def _value(text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ReproducerError(f"expected YAML after =, got {text!r}") from error
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
 
 
 def _print_table(header: list[str], rows: list[list[Any]]) -> None:
