@@ -112,6 +112,59 @@ def claims(
 
 
 @app.command()
+def diff(
+    before: Annotated[str, typer.Argument(help="A ledger's file, a store's folder, or a commit.")],
+    after: Annotated[str, typer.Argument(help="Another.")],
+    profile: Profile = SHIPPED,
+    as_json: AsJson = False,
+) -> None:
+    """Show which verdicts changed between two ledgers, and why.
+
+    A ledger is what `claims --json` printed, a shipped file, what follows from a store together
+    with the shipped results, or what a commit ships. Ends with status 1 if anything changed.
+    """
+    from reproducer.app.diff import as_json as data
+    from reproducer.app.diff import diff as compare
+    from reproducer.app.diff import told
+    from reproducer.app.ledgers import ledger_at
+
+    old, new = (ledger_at(place, profile) for place in (before, after))
+    changes = compare(old, new)
+    if as_json:
+        typer.echo(json.dumps(data(changes), indent=1))
+    else:
+        for line in told(changes, len(old | new)):
+            console.print(line, soft_wrap=True)
+    if changes:
+        raise typer.Exit(1)
+
+
+@app.command()
+def confirm(
+    place: Annotated[str, typer.Argument(help="A ledger's file, a store's folder, or a commit.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare a recomputed ledger with what is expected on other hardware: OK, WARN or FAIL.
+
+    A store counts with what it holds itself, without the shipped results. Ends with status 1 if a
+    claim fails.
+    """
+    from reproducer.app.expected import confirm as compare
+    from reproducer.app.expected import read_expected, told
+    from reproducer.app.ledgers import ledger_at
+
+    expected = read_expected()
+    rows = compare(ledger_at(place, expected["profile"], alone=True), expected)
+    if as_json:
+        typer.echo(json.dumps([row._asdict() for row in rows], indent=1))
+    else:
+        for line in told(rows):
+            console.print(line, soft_wrap=True)
+    if any(row.mark == "FAIL" for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
 def pack(experiments: Names = None, profile: Profile = SHIPPED) -> None:
     """Pack the known results of experiments, and their ledger, into data/results/."""
     from reproducer.experiments.ledger import ship
@@ -129,7 +182,12 @@ def pack(experiments: Names = None, profile: Profile = SHIPPED) -> None:
             # Packs of other profiles stand beside those of the shipped one.
             label = name if profile == SHIPPED else f"{name}-{profile_name(profile)}"
             console.print(f"{name}: {len(results)} results in {write_pack(results, label)}")
-    console.print(f"ledger: {ship(profile)}")
+    shipped = ship(profile)
+    console.print(f"ledger: {shipped}")
+    if profile == SHIPPED:
+        from reproducer.app.expected import write_expected
+
+        console.print(f"expected on other hardware: {write_expected(shipped, profile)}")
 
 
 @app.command()

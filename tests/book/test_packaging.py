@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import json
 import re
 import shutil
 import subprocess
@@ -18,10 +19,12 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import reproducer
+from reproducer.app import codemeta
 from reproducer.models import smollm2
 from reproducer.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
 LOCK_LINES = [
     line
@@ -61,8 +64,24 @@ def test_conda_environment_takes_the_lock_and_a_fitting_python():
 
 
 def test_the_three_places_of_our_own_version_agree():
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert PROJECT["version"] == reproducer.__version__ == citation["version"]
+    assert PROJECT["version"] == reproducer.__version__ == CITATION["version"]
+
+
+def test_citation_and_project_agree():
+    assert CITATION["license"] == PROJECT["license"]
+    assert CITATION["keywords"] == PROJECT["keywords"]
+    assert CITATION["title"].startswith(f"{PROJECT['name']}: ")
+    assert CITATION["authors"] == PROJECT["authors"]
+
+
+def test_codemeta_says_the_same():
+    """`python -m reproducer.app.codemeta` writes it anew."""
+    written = json.loads(codemeta.FILE.read_text(encoding="utf-8"))
+    assert written == codemeta.codemeta()
+    assert written["version"] == CITATION["version"]
+    assert written["license"].endswith(f"/{CITATION['license']}")
+    titles = [paper["name"] for paper in written["referencePublication"]]
+    assert titles == [paper["title"] for paper in CITATION["references"]] and len(titles) == 2
 
 
 def test_makefile_installs_the_embedded_model_that_is_loaded():

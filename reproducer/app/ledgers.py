@@ -1,0 +1,86 @@
+"""Ledgers from wherever they lie: a file, a store of results, a commit of this repository."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from reproducer.errors import ReproducerError
+from reproducer.experiments.profiles import profile_name
+from reproducer.paths import ROOT
+
+# The fields of a verdict by their names. A ledger of another commit may have others than today's.
+Row = dict[str, Any]
+
+
+def ledger_at(place: str, profile: str, alone: bool = False) -> dict[str, Row]:
+    """The verdicts in a place, by the claim's id.
+
+    Args:
+        place: a file, as `reproduce claims --json` prints it or as it is shipped; the folder of a
+            store; or a commit of this repository, whose shipped ledger is meant.
+        profile: of which a store's or a commit's verdicts are taken.
+        alone: leave out what the repository ships of a store's results.
+
+    Raises:
+        ReproducerError: none of these, a file that is no ledger, a commit that ships none.
+    """
+    path = Path(place).expanduser()
+    if path.is_dir():
+        return _of_store(path, profile, alone)
+    if path.is_file():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ReproducerError(f"cannot read {place!r}: {error}") from error
+        return _parsed(text, place)
+    file = f"data/results/ledger-{profile_name(profile)}.json"
+    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{place}^{{commit}}")
+    if commit is None:
+        raise ReproducerError(
+            f"expected a ledger's file, a store's folder or a commit of {ROOT}, got {place!r}"
+        )
+    text = _git("show", f"{commit.strip()}:{file}")
+    if text is None:
+        raise ReproducerError(f"expected {file} in the commit {place!r}, which ships none")
+    return _parsed(text, f"{place}:{file}")
+
+
+def _of_store(folder: Path, profile: str, alone: bool) -> dict[str, Row]:
+    from reproducer.experiments.ledger import ledger
+    from reproducer.results.known import Known
+    from reproducer.results.packs import Packs
+    from reproducer.results.store import Store
+
+    store = Store(folder)
+    if not store.path.exists():
+        raise ReproducerError(f"expected a result store in {folder}, got no {store.path.name}")
+    # A folder without packs: a store's own has none.
+    known = Known(store, Packs(folder)) if alone else Known(store)
+    return {v.id: v.model_dump(mode="json") for v in ledger(profile, known)}
+
+
+def _git(*words: str) -> str | None:
+    """What git says, or None where it fails, is not there, or this is no repository."""
+    try:
+        done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, check=False)
+    except OSError:
+        return None
+    return None if done.returncode else done.stdout.decode("utf-8", errors="replace")
+
+
+def _parsed(text: str, place: str) -> dict[str, Row]:
+    """The verdicts in a file: a list of them, or for each experiment an entry that has one."""
+    try:
+        content = json.loads(text)
+        if isinstance(content, dict):
+            content = [row for entry in content.values() for row in entry["verdicts"]]
+        rows = {row["id"]: row for row in content}
+        readable = all(isinstance(row["verdict"], str) for row in rows.values())
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise ReproducerError(f"expected a ledger in {place!r}, got: {error!r:.100}") from error
+    if not readable or len(rows) < len(content):
+        raise ReproducerError(f"expected a ledger in {place!r}, each claim once and with its word")
+    return rows
