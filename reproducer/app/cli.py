@@ -9,6 +9,7 @@ import json
 import logging
 import sys
 import time
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -45,15 +46,20 @@ def run(
     ] = None,
 ) -> None:
     """Compute the results of experiments (all, if none is named) into the store."""
+    from tqdm import tqdm
+
     from reproducer.experiments.study import study, wanted
     from reproducer.results.known import Known
+    from reproducer.results.progress import Progress
 
     chosen, known = _params(experiments, profile, **_overrides(param or [])), Known()
+    line = Progress()
     # Everything is planned before the first fit, since plans fail on unknown models and texts.
     for params in chosen.values():
-        wanted(params, known)
-    for name, params in chosen.items():
-        console.print(f"{name}: {len(study(params))} rows")
+        line.expect(wanted(params, known), known)
+    with closing(line):
+        for name, params in chosen.items():
+            tqdm.write(f"{name}: {len(study(params, progress=line))} rows")
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,27 +12,33 @@ from reproducer.experiments.profiles import ExperimentParams
 from reproducer.results.known import Known
 from reproducer.results.specs import Spec
 
+if TYPE_CHECKING:
+    from reproducer.results.progress import Progress
+
 
 def study(
-    params: ExperimentParams, compute: bool = True, known: Known | None = None
+    params: ExperimentParams,
+    compute: bool = True,
+    known: Known | None = None,
+    progress: bool | Progress = True,
 ) -> pd.DataFrame:
     """The frame of the experiment that `params` belong to; its module's `rows` says the columns.
 
     Computes what is missing, unless `compute` is False: then the frame has what is known already,
-    and is empty where that is nothing.
+    and is empty where that is nothing. `progress`: as for `reproducer.results.run.compute`.
     """
     known = known or Known()
     if compute:
-        run(params, known)
+        run(params, known, progress)
     frame = module_of(params).rows(params, known)
     if compute and any(spec not in known for spec in wanted(params, known)):
         # A damaged result is noticed when it is read; from then on it is missing.
-        run(params, known)
+        run(params, known, progress)
         frame = module_of(params).rows(params, known)
     return frame
 
 
-def run(params: ExperimentParams, known: Known, progress: bool = True) -> None:
+def run(params: ExperimentParams, known: Known, progress: bool | Progress = True) -> None:
     """Compute all specs of an experiment, round after round, into the store of `known`."""
     specs = wanted(params, known)
     while any(spec not in known for spec in specs):

@@ -15,6 +15,9 @@ from reproducer.errors import ReproducerError
 from reproducer.models.card import ModelCard, loading_errors
 from reproducer.models.zoo import UNTRAINED_SEED
 
+# A bar for a second of loading would stand between the user's own output.
+transformers.utils.logging.disable_progress_bar()
+
 # The library asks on standard input, unless told, whether a checkpoint's own code may run.
 NO_CODE = {"trust_remote_code": False}
 # Names of broken weights that an error lists.

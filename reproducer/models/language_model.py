@@ -24,9 +24,6 @@ from reproducer.models.checkpoints import (
     untrained_model,
 )
 
-# A bar for a second of loading would stand between the user's own output.
-transformers.utils.logging.disable_progress_bar()
-
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 

@@ -7,6 +7,8 @@ once and kept as float32 safetensors in the user's cache, from where it loads in
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import importlib.util
 import os
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from reproducer.errors import ReproducerError
@@ -91,9 +94,10 @@ def _convert(gguf: Path, target: Path) -> None:
     import transformers
 
     where, name = str(gguf.parent), gguf.name
-    loaded = transformers.AutoModelForCausalLM.from_pretrained(
-        where, gguf_file=name, dtype=torch.float32, trust_remote_code=False
-    )
+    with _without_bars():
+        loaded = transformers.AutoModelForCausalLM.from_pretrained(
+            where, gguf_file=name, dtype=torch.float32, trust_remote_code=False
+        )
     # A model that remembers being quantized refuses to be saved: give its weights to a new one.
     facts = loaded.config.to_dict()
     facts.pop("quantization_config", None)
@@ -104,6 +108,21 @@ def _convert(gguf: Path, target: Path) -> None:
         where, gguf_file=name, trust_remote_code=False
     )
     tokenizer.save_pretrained(target)
+
+
+@contextlib.contextmanager
+def _without_bars() -> Iterator[None]:
+    """No bars of the library, which two processes would write over each other."""
+    import transformers
+    from transformers import modeling_gguf_pytorch_utils as reader
+
+    transformers.utils.logging.disable_progress_bar()
+    # This one does not ask whether bars are wanted.
+    bar, reader.tqdm = reader.tqdm, functools.partial(reader.tqdm, disable=True)
+    try:
+        yield
+    finally:
+        reader.tqdm = bar
 
 
 def _publish(converted: Path, folder: Path) -> None:

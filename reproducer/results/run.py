@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from reproducer.errors import ReproducerError
 from reproducer.models.language_model import LanguageModel, device_of, fastest_dtype, load_lm
@@ -19,6 +18,7 @@ from reproducer.results.budgets import can_go_on, continued, taken_over, under_s
 from reproducer.results.fits import FitSpec
 from reproducer.results.integrity import finite_or_none
 from reproducer.results.known import Known
+from reproducer.results.progress import Progress, following
 from reproducer.results.provenance import provenance, software
 from reproducer.results.specs import Result, SolveSpec, Spec, with_needs
 from reproducer.solver.solve import Solution, solve
@@ -36,13 +36,15 @@ def cached_lm(name: str) -> LanguageModel:
 
 
 def compute(
-    specs: Sequence[Spec], known: Known | None = None, *, progress: bool = True
+    specs: Sequence[Spec], known: Known | None = None, *, progress: bool | Progress = True
 ) -> list[Result]:
     """The results of `specs`, in their order, and before them of all that they need.
 
     What is known is read; the rest is computed, and each result is stored when it is
     finished, so an interrupted call resumes where it was. A fit that is known under a smaller
     budget goes on from there (`reproducer.results.budgets`).
+
+    `progress`: whether to show a line of it, or the line of a longer run.
     """
     known = known or Known()
     # A damaged result is noticed when it is read; from then on it is missing, and computed again.
@@ -58,19 +60,24 @@ def compute(
     )
 
 
-def computing(specs: Sequence[Spec], known: Known, progress: bool = True) -> Iterator[Result]:
+def computing(
+    specs: Sequence[Spec], known: Known, progress: bool | Progress = True
+) -> Iterator[Result]:
     """Compute what is missing, as `compute` does; yields each new result when it is stored.
 
     A caller that has seen enough stops iterating; what is unfinished then is dropped.
     """
-    for level in _levels(specs):
-        missing = [spec for spec in level if spec not in known]
-        if missing:
-            _require_permission(missing)
-            known.store.require_writable()
-        for result in _computed(_settled(missing, known), known, progress):
-            known.store.put(result)
-            yield result
+    with following(progress) as line:
+        line.expect(specs, known)
+        for level in _levels(specs):
+            missing = [spec for spec in level if spec not in known]
+            if missing:
+                _require_permission(missing)
+                known.store.require_writable()
+            for result in _computed(_settled(missing, known), known, line):
+                known.store.put(result)
+                line.finished(result)
+                yield result
 
 
 def _require_permission(missing: Sequence[Spec]) -> None:
@@ -116,7 +123,7 @@ def _settled(specs: list[Spec], known: Known) -> list[Spec]:
     return list({spec.key: spec for spec in settled}.values())
 
 
-def _computed(specs: list[Spec], known: Known, progress: bool) -> Iterator[Result]:
+def _computed(specs: list[Spec], known: Known, line: Progress) -> Iterator[Result]:
     fits = [spec for spec in specs if isinstance(spec, FitSpec)]
     earlier = under_smaller_budgets(fits, (known.shipped, known.store))
     batches: dict[tuple, list[SolveSpec]] = {}
@@ -127,10 +134,11 @@ def _computed(specs: list[Spec], known: Known, progress: bool) -> Iterator[Resul
             batch = (spec.model, spec.weights, spec.dtype, spec.recipe, spec.trace)
             batches.setdefault(batch, []).append(spec)
     for batch in batches.values():
-        yield from _solved(batch, known, earlier, progress)
-    others = [spec for spec in specs if not isinstance(spec, SolveSpec)]
-    for spec in tqdm(others, "measuring", disable=not progress or len(others) < 2, mininterval=5):
-        yield _measured(spec, known)
+        yield from _solved(batch, known, earlier, line)
+    for spec in specs:
+        if not isinstance(spec, SolveSpec):
+            line.begin()
+            yield _measured(spec, known)
 
 
 def _measured(spec: Spec, known: Known) -> Result:
@@ -153,7 +161,7 @@ def _model_of(spec: Spec) -> LanguageModel:
 
 
 def _solved(
-    specs: list[SolveSpec], known: Known, earlier: Mapping[str, Result], progress: bool
+    specs: list[SolveSpec], known: Known, earlier: Mapping[str, Result], line: Progress
 ) -> Iterator[Result]:
     first = specs[0]
     lm = _model_of(first)
@@ -162,17 +170,14 @@ def _solved(
         for spec in specs
     ]
     facts = provenance(lm)
-    label = f"fitting {len(specs)} on {first.model}"
-    with tqdm(desc=label, unit=" text-steps", disable=not progress, mininterval=5) as bar:
-        done = 0
-        for number, solution in solve(
-            lm, problems, first.recipe, trace=first.trace, progress=bar.update
-        ):
-            done += 1
-            bar.set_postfix_str(f"{done}/{len(specs)} done", refresh=False)
-            spec = specs[number]
-            origin = {"continues": earlier[spec.key].key} if spec.key in earlier else {}
-            yield result_of(spec, solution, facts | origin)
+    line.begin()
+    for number, solution in solve(
+        lm, problems, first.recipe, trace=first.trace, progress=line.stepped
+    ):
+        spec = specs[number]
+        line.ended(len(solution.correct) * spec.recipe.max_steps)
+        origin = {"continues": earlier[spec.key].key} if spec.key in earlier else {}
+        yield result_of(spec, solution, facts | origin)
 
 
 def result_of(spec: SolveSpec, solution: Solution, facts: dict[str, Any]) -> Result:
