@@ -160,11 +160,11 @@ def marked(fitted: FittedText, command_seconds: float) -> RichText:
         else:
             shown.append(f"[{span.came} ≠ {span.wanted}]", style="bold red")
     right = round(facts["accuracy"] * facts["n_tokens"])
+    share = f", its share of {fitted.n_seeds} starts side by side" if fitted.n_seeds > 1 else ""
     shown.append(
         f"\n{right} of {facts['n_tokens']} tokens came back in one forward pass "
         f"(accuracy {facts['accuracy']:.3f}; {facts['model']}, {facts['arrangement']}, recipe "
         f"{facts['recipe']}, seed {facts['seed']}, {facts['steps']} steps)\n"
-        f"the fit: {facts['seconds']:.1f} s, its share of {fitted.n_seeds} starts side by side; "
-        f"this command: {command_seconds:.1f} s"
+        f"the fit: {facts['seconds']:.1f} s{share}; this command: {command_seconds:.1f} s"
     )
     return shown

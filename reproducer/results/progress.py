@@ -104,14 +104,14 @@ class Progress:
         ]
         told = f"{', '.join(counts)}; {_clock_time(self._clock() - self._began)} elapsed"
         left = self.seconds_left()
-        if left is None:
+        if left is None or (self.fits[0] == self.fits[1] and self.readings[0] == self.readings[1]):
             return told
         return f"{told}, {'at most' if left[1] else 'about'} {_clock_time(left[0])} left"
 
     def close(self) -> None:
         """Show the line as it ends."""
         if self._bar is not None:
-            self._bar.set_description_str(str(self))
+            self._bar.set_description_str(str(self), refresh=False)
             self._bar.close()
             self._bar = None
 

@@ -77,7 +77,7 @@ def test_at_the_end_nothing_is_left(line):
     line.ended(100)
     line.finished(stored())
     assert line.seconds_left() == (0, False)
-    assert str(line) == "1 of 1 fits; 00:05 elapsed, about 00:00 left"
+    assert str(line) == "1 of 1 fits; 00:05 elapsed"
 
 
 def test_readings_take_as_long_as_those_before(line):
