@@ -27,6 +27,8 @@ def loaded_by(module: str) -> list[str]:
         "reproducer.results.known",
         "reproducer.experiments.ledger",
         "reproducer.app.cli",
+        "reproducer.app.expected",
+        "reproducer.app.fit_text",
     ],
 )
 def test_is_light(module):

@@ -6,23 +6,23 @@ import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from rich.text import Text as RichText
 
 from reproducer.app.spans import Span, spans
 from reproducer.errors import ReproducerError
 from reproducer.models.card import model_card
-from reproducer.models.language_model import LanguageModel
 from reproducer.results.fits import FitSpec
 from reproducer.results.known import Known
-from reproducer.results.run import cached_lm, computing
 from reproducer.results.specs import Result, Spec
 from reproducer.results.warm_starts import has_warm_start
 from reproducer.solver.arrangements import arrangement as arrangement_called
 from reproducer.solver.recipes import RECIPES, recipe
 from reproducer.texts.sources import Text
+
+if TYPE_CHECKING:
+    from reproducer.models.language_model import LanguageModel
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +100,9 @@ def fit_text(
         FitSpec(model=model, arrangement=pattern.name, texts=(wanted,), seed=s, recipe=chosen)
         for s in range(n_seeds)
     ]
+    # Imported late: PyTorch takes seconds, and bad input is told before.
+    from reproducer.results.run import cached_lm
+
     best = _best(_results(specs, progress))
     came = reconstruct(cached_lm(model), best)
     decode = card.tokenizer.decode
@@ -118,6 +121,8 @@ def default_recipe(model: str) -> str:
 
 def _results(specs: Sequence[Spec], progress: bool) -> Iterator[Result]:
     """The known results of `specs`, then the others as they are finished."""
+    from reproducer.results.run import computing
+
     known = Known()
     yield from known.all(specs)
     yield from computing(specs, known, progress)
@@ -138,12 +143,14 @@ def _rank(result: Result) -> tuple[float, float]:
     return result.metrics["accuracy"][0], -math.inf if loss is None else -loss
 
 
-@torch.no_grad()
 def reconstruct(lm: LanguageModel, result: Result) -> list[int]:
     """The tokens that the stored proto-tokens of a single-text fit give, in one pass, float32."""
+    import torch
+
     problem = FitSpec(**result.spec).problem(lm)
     rows = torch.from_numpy(result.arrays["rows"]).to(lm.device)
-    logits = lm.logits(rows[problem.index.to(lm.device)])
+    with torch.no_grad():
+        logits = lm.logits(rows[problem.index.to(lm.device)])
     return logits[0, problem.offset :].argmax(-1).tolist()
 
 
