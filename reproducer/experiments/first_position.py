@@ -192,6 +192,7 @@ def _row(result: Result, task: str, position: int, scale: float, state: str, ite
         "state": state,
         "item": str(item),
         "right": float(right),
+        **dict.fromkeys(("layer", "turn", "rank"), np.nan),
         **{name: result.provenance[name] for name in PROVENANCE_COLUMNS},
     }
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reproducer import load_params, study
+from reproducer import compute, load_params, study
 from reproducer.experiments import first_position as experiment
 from reproducer.experiments.first_position import CLAMPED, FREE
 
@@ -123,3 +123,12 @@ def test_study_of_a_tiny_model():
     assert counts["word", 1, CLAMPED] == 3 and counts["text", 1, CLAMPED] == 2
     assert {v.verdict for v in experiment.claims(df)} == {"not tested here"}
     pd.testing.assert_frame_equal(df, study(params, compute=False))
+
+
+def test_a_part_of_the_results_gives_no_verdict(tiny):
+    """As where only the fits that other experiments ask for are known."""
+    params = load_params("first_position", "smoke")
+    compute(experiment.texts(params), progress=False)
+    df = study(params, compute=False)
+    assert set(df["task"]) == {"text"}
+    assert [v.verdict for v in experiment.claims(df)] == ["not tested here"] * len(IDS)
