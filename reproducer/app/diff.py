@@ -49,10 +49,9 @@ def _change(name: str, old: Row | None, new: Row | None) -> Change:
     words = (row["verdict"] if row else None for row in (old, new))
     why = {}
     if old is not None and new is not None:
-        fields = [f for f in dict.fromkeys([*new, *old]) if f not in FOLLOWS]
-        why = {
-            f: (old.get(f), new.get(f)) for f in fields if not _same(old.get(f), new.get(f))
-        }
+        # Ledgers of two commits may have different fields.
+        fields = [f for f in new if f in old and f not in FOLLOWS]
+        why = {f: (old[f], new[f]) for f in fields if not _same(old[f], new[f])}
     return Change(name, *words, why)
 
 

@@ -12,6 +12,7 @@ from reproducer.app.cli import app
 from reproducer.app.diff import Change, diff, told
 from reproducer.app.ledgers import ledger_at
 from reproducer.errors import ReproducerError
+from reproducer.experiments.claims import Verdict, with_holm
 from reproducer.paths import data_dir
 from reproducer.results.store import Store
 from tests.app.ledgers import row, rows
@@ -78,9 +79,22 @@ def test_the_command_on_files(files):
 
 
 def test_a_shipped_ledger_and_what_claims_prints_are_the_same(tmp_path):
+    entries = json.loads(SHIPPED.read_text()).values()
+    verdicts = with_holm(Verdict(**fields) for entry in entries for fields in entry["verdicts"])
     printed = tmp_path / "printed.json"
-    printed.write_text(json.dumps(list(ledger_at(str(SHIPPED), "smollm2").values())))
+    printed.write_text(json.dumps([v.model_dump() for v in verdicts], indent=1))
+    assert any(v.holm for v in verdicts)
     assert call(SHIPPED, printed, "--json", status=0) == "[]\n"
+
+
+def test_a_shipped_ledger_with_other_fields(tmp_path):
+    """As another commit may have shipped it: what both have is compared."""
+    verdicts = [{**row("A1.a"), "mark": 1}, row("A1.b", n=9)]
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps({"arrangements": {"verdicts": verdicts}}))
+    new = rows(row("A1.a", holm=True), row("A1.b", holm=False))
+    changes = diff(ledger_at(str(old), "smollm2"), new)
+    assert changes == [Change("A1.b", "reproduced", "reproduced", {"n": (9, 8)})]
 
 
 def test_a_store_together_with_what_is_shipped_or_alone(tmp_path, monkeypatch):
@@ -114,7 +128,7 @@ def test_two_commits(tmp_path, monkeypatch, files):
     monkeypatch.setattr(ledgers, "ROOT", tmp_path)
     monkeypatch.chdir(tmp_path / "data")
     assert "A1.a: reproduced → inconclusive" in call("HEAD~1", "HEAD", status=1)
-    assert call("HEAD", files[1], "--json", status=0) == "[]\n"
+    assert call("HEAD", shipped, "--json", status=0) == "[]\n"
     with pytest.raises(ReproducerError, match="ledger-smoke.json in the commit 'HEAD'"):
         ledger_at("HEAD", "smoke")
 
