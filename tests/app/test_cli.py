@@ -47,7 +47,8 @@ def status_of(name="arrangements"):
 def test_run_status_and_claims(one_experiment):
     before = status_of()
     assert before["stored"] == 0 and len(before["missing"]) == before["specs"] == 37
-    assert "arrangements: 36 rows" in call("run", "arrangements", *SMOKE)
+    printed = call("run", "arrangements", *SMOKE)
+    assert "arrangements: 36 rows" in printed and "36 of 36 fits, 1 of 1 readings" in printed
     after = status_of()
     assert after["stored"] == 37 and after["missing"] == [] and after["open"] is False
     assert "arrangements" in call("status", *SMOKE)
@@ -86,6 +87,14 @@ def test_a_profile_of_the_users_in_a_file(one_experiment, tmp_path):
     (row,) = json.loads(call("status", "--profile", str(mine), "--json"))
     assert (row["profile"], row["missing"]) == ("mine", [])
     assert json.loads(call("claims", "--profile", str(mine), "--json")) == []
+
+
+def test_one_line_follows_a_run_of_several_experiments(one_experiment):
+    """Both are planned before the first fit, and the four fits that they share count once."""
+    options = ("-p", "n_texts=1", "-p", "max_steps=5", *SMOKE)
+    printed = call("run", "arrangements", "second_position", *options)
+    assert "arrangements: 18 rows" in printed and "second_position: 6 rows" in printed
+    assert "0 of 20 fits" in printed and "20 of 20 fits" in printed
 
 
 def test_text_as_json_and_from_standard_input():
