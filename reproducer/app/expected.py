@@ -20,7 +20,7 @@ from reproducer.paths import data_dir
 Mark = Literal["OK", "WARN", "FAIL"]
 MARKS: tuple[Mark, ...] = get_args(Mark)
 FILE = "expected.json"
-KEPT = ("verdict", "ours", "low", "high", "n", "unit", "model", "criterion")
+KEPT = ("experiment", "verdict", "ours", "low", "high", "n", "unit", "model", "criterion")
 # What must be alike for two verdicts to answer one question. How many units there are is not part
 # of it where it counts those that were solved.
 TERMS = ("model", "criterion", "unit")
@@ -107,7 +107,7 @@ def _marked(row: Row | None, wanted: Row) -> tuple[Mark, str]:
         return "WARN", "; ".join(f"{t}: expected {wanted[t]}, got {row.get(t)}" for t in other)
     if row["verdict"] != wanted["verdict"]:
         opposite = {row["verdict"], wanted["verdict"]} in OPPOSITES
-        failed = opposite and wanted["why"] != WHY_TIMED
+        failed = opposite and wanted["experiment"] not in TIMED
         reason = f"expected {wanted['verdict']}, got {row['verdict']}"
         return "FAIL" if failed else "WARN", reason
     if wanted["tolerance"] is None or row["ours"] is None:
