@@ -54,13 +54,15 @@ class Params(ExperimentParams):
     """`n_words` tokens drawn from the vocabulary; `controls`: models beside `model`.
 
     `scales`: standard deviations of the start, the least first, with the learning rate in
-    proportion. `n_tokens`: length of the texts that are fitted with the first position clamped.
+    proportion. `n_tokens`: length of the texts that are fitted with the first position clamped, and
+    from starts `text_scale` times as long.
     """
 
     controls: tuple[str, ...] = ("random:smollm2-135m", "random:pythia-160m")
     n_words: int = Field(64, ge=1)
-    scales: tuple[PositiveFloat, ...] = Field((1, 30, 1000, 30_000), min_length=2)
+    scales: tuple[PositiveFloat, ...] = Field((1, 3, 10, 30, 1000), min_length=2)
     n_tokens: int = Field(8, ge=2)
+    text_scale: PositiveFloat = 30
     text_recipe: str = "paper"
     text_steps: int = Field(1000, ge=1)
     recipe: str = "grow"
@@ -74,6 +76,7 @@ def specs(params: Params, known: Known) -> list[Spec]:
         *(spec for model in _models(params) for _, _, spec in reaches(params, model)),
         clamped(params, words_at(params, params.model)),
         *free,
+        *texts(params, params.text_scale),
         clamped(params, free),
         GradientSpec(model=params.model),
     ]
@@ -103,9 +106,14 @@ def words_at(
 
 
 def scaled(rule: Recipe, scale: float) -> Recipe:
-    """The recipe from starts `scale` times as long, moving as fast in proportion, cold."""
-    changes = {"init_std": rule.init_std * scale, "lr": rule.lr * scale, "warm_m": ""}
-    return rule.model_copy(update=changes | {"restart_every": 0})
+    """The recipe from starts `scale` times as long, moving as fast in proportion, cold.
+
+    Gradients shrink as inputs grow, and AdamW decays by the learning rate times the weight decay:
+    eps and weight decay go down by the scale, so that a step is the same but for its length.
+    """
+    longer = {"init_std": rule.init_std * scale, "lr": rule.lr * scale}
+    shorter = {"eps": rule.eps / scale, "weight_decay": rule.weight_decay / scale}
+    return rule.model_copy(update=longer | shorter | {"warm_m": "", "restart_every": 0})
 
 
 def sampled_words(params: Params, model: str) -> list[int]:
@@ -122,9 +130,13 @@ def beginning_of_text(model: str) -> int:
     return next((i for i in ids if isinstance(i, int)), 0)
 
 
-def texts(params: Params) -> list[FitSpec]:
-    """Texts whose first token is predicted by an `e` at the first position."""
+def texts(params: Params, scale: float = 1.0) -> list[FitSpec]:
+    """Texts whose first token is predicted by an `e` at the first position.
+
+    From the recipe's own start, or from one `scale` times as long.
+    """
     rule = recipe(params.text_recipe, params.text_steps)
+    rule = rule if scale == 1 else scaled(rule, scale)
     return [
         fit(params, [text], arrangement=ARRANGEMENT, recipe=rule)
         for text in texts_of(params, params.n_tokens)
@@ -159,11 +171,12 @@ def _reached(params: Params, known: Known) -> Iterator[dict]:
 
 
 def _texts_read(params: Params, known: Known) -> Iterator[dict]:
+    for scale in dict.fromkeys((1.0, params.text_scale)):
+        for spec in texts(params, scale):
+            if (result := known.get(spec)) is not None:
+                right = result.arrays["correct"][0, 0]
+                yield _row(result, "text", 1, scale, FREE, spec.texts[0].id, right)
     wanted = texts(params)
-    for spec in wanted:
-        if (result := known.get(spec)) is not None:
-            right = result.arrays["correct"][0, 0]
-            yield _row(result, "text", 1, 1.0, FREE, spec.texts[0].id, right)
     if (result := known.get(clamped(params, wanted), arrays=False)) is not None:
         for spec, right in zip(wanted, result.metrics["first"], strict=True):
             yield _row(result, "text", 1, 1.0, CLAMPED, spec.texts[0].id, right)
@@ -277,12 +290,27 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
         ),
         _long_start(own),
         _gradient(own),
+        *_texts_claims(own[own["task"] == "text"]),
+    ]
+
+
+def _texts_claims(read: pd.DataFrame) -> list[Verdict]:
+    usual, free = read[read["scale"] == 1], read[read["state"] == FREE]
+    return [
         _claim(
             "texts-clamped",
             f"Keeping its state short lets an e at the first position predict, {ARRANGEMENT}: "
             "share of texts whose first token is right, clamped minus free",
-            own[own["task"] == "text"],
-            (_gained(own[own["task"] == "text"], "state", CLAMPED, FREE), TENTH),
+            usual,
+            (_gained(usual, "state", CLAMPED, FREE), TENTH),
+            unit="texts",
+        ),
+        _claim(
+            "texts-long-start",
+            f"A long start lets an e at the first position predict, {ARRANGEMENT}: share of texts "
+            "whose first token is right, from the long start minus from the usual",
+            free,
+            (_gained(free, "scale", free["scale"].max(), 1.0), TENTH),
             unit="texts",
         ),
     ]
@@ -307,8 +335,8 @@ def _long_start(own: pd.DataFrame) -> Verdict:
     ends = first["scale"].max(), first["scale"].min()
     return _claim(
         "long-start",
-        "Predicted by the account: an input that starts far longer than the sink's state says "
-        "words from the first position, share reached from the longest start minus from the usual",
+        "An input that starts long can say words from the first position, as the account predicts: "
+        "share reached from the longest start minus from the usual",
         first,
         (_gained(first, "scale", *ends), BACK),
     )

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from reproducer import compute, load_params, study
 from reproducer.experiments import first_position as experiment
@@ -18,6 +19,7 @@ IDS = (
     "long-start",
     "gradient",
     "texts-clamped",
+    "texts-long-start",
 )
 TRUE = {"first": 0.1, "second": 1, "clamped": 0.9, "long": 1, "random": 1, "turn": 0.01, "text": 1}
 FALSE = {"first": 0.9, "second": 0, "clamped": 0.9, "long": 1, "random": 0, "turn": 1, "text": 0}
@@ -57,6 +59,7 @@ def frame(truth, n=100):
         *many("word", truth["random"], model=RANDOM),
         *many("text", 0.0),
         *many("text", truth["text"], state=CLAMPED),
+        *many("text", truth["text"], scale=30.0),
     ]
     draw = np.random.default_rng(0)
     for position, mean in ((1, truth["turn"]), (2, 1.0)):
@@ -76,9 +79,9 @@ def words(df):
 
 
 def test_planted_truths():
-    assert words(frame(TRUE)) == ["holds"] * 7
-    assert words(frame(FALSE)) == ["does not hold"] * 7
-    assert words(frame(UNSURE)) == ["inconclusive"] * 7
+    assert words(frame(TRUE)) == ["holds"] * 8
+    assert words(frame(FALSE)) == ["does not hold"] * 8
+    assert words(frame(UNSURE)) == ["inconclusive"] * 8
 
 
 def test_both_untrained_models_count():
@@ -121,6 +124,7 @@ def test_study_of_a_tiny_model():
     counts = df.groupby(["task", "position", "state"]).size()
     assert counts["word", 1, FREE] == 6 and counts["word", 2, FREE] == 3
     assert counts["word", 1, CLAMPED] == 3 and counts["text", 1, CLAMPED] == 2
+    assert counts["text", 1, FREE] == 4
     assert {v.verdict for v in experiment.claims(df)} == {"not tested here"}
     pd.testing.assert_frame_equal(df, study(params, compute=False))
 
@@ -132,3 +136,22 @@ def test_a_part_of_the_results_gives_no_verdict(tiny):
     df = study(params, compute=False)
     assert set(df["task"]) == {"text"}
     assert [v.verdict for v in experiment.claims(df)] == ["not tested here"] * len(IDS)
+
+
+def test_a_longer_start_takes_the_same_steps_in_proportion(tiny):
+    """A linear model of one vector: the losses of its own gradient do not know the scale."""
+    from torch.testing import assert_close
+
+    from reproducer.solver.adamw import adamw_step
+    from reproducer.solver.recipes import recipe
+
+    ends = []
+    for scale in (1.0, 30.0):
+        rule = experiment.scaled(recipe("cold"), scale)
+        rows = torch.full((1, 1, 4), rule.init_std)
+        moments = [torch.zeros_like(rows) for _ in range(2)]
+        for step in range(1, 6):
+            slope = torch.linspace(-1, 1, 4) / scale
+            adamw_step(rows, slope.expand_as(rows), *moments, torch.tensor([step]), rule)
+        ends.append(rows / scale)
+    assert_close(*ends)
