@@ -8,25 +8,14 @@ leaves the first position to an `m`, and the bound that equal inputs put on accu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, PositiveInt
 
 from reproducer.analysis.intervals import mean_interval
-from reproducer.experiments import plots
-from reproducer.experiments.base import (
-    ArrangementName,
-    Protocol,
-    fit_frame,
-    gaps,
-    grid,
-    mean_std,
-    spread,
-    tested,
-)
+from reproducer.experiments import base, plots
 from reproducer.experiments.claims import Verdict, above, below, verdict
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.published import published
@@ -35,15 +24,13 @@ from reproducer.results.known import Known
 from reproducer.results.specs import Result, Spec
 from reproducer.solver.arrangements import ARRANGEMENTS, accuracy_bound
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 PAPERS_CHOICE = "[e] [m]x(N-1)"
 ONE_TOKEN = "[e]xN"
 OURS, WITHOUT = "[m] [e] [m]xN", "[e] [m]xN"
 COMPARED = (ONE_TOKEN, "[e]x(N/2) [m]x(N/2)", "[e m]x(N/2)", WITHOUT, PAPERS_CHOICE, OURS)
 LONG = 4  # the least N at which the paper's arrangements come apart
-PROTOCOL = Protocol(
+_claim = partial(verdict, experiment="arrangements", unit="texts")
+PROTOCOL = base.Protocol(
     paper="Five arrangements, 50 texts of PG-19, up to 1024 tokens, on Llama-3.2-1B; vectors start "
     "from N(0, 1), at most 5000 steps; accuracy of the best state seen, mean and deviation over "
     "texts.",
@@ -61,50 +48,57 @@ class Params(ExperimentParams):
     lengths: tuple[PositiveInt, ...] = Field(
         (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024), min_length=1
     )
-    arrangements: tuple[ArrangementName, ...] = Field(COMPARED, min_length=1)
+    arrangements: tuple[base.ArrangementName, ...] = Field(COMPARED, min_length=1)
 
 
 def specs(params: Params, known: Known) -> list[Spec]:
     """The fits, and how much of its input each position of the model holds."""
-    return [*grid(params, params.arrangements), PositionSpec(model=params.model)]
+    return [*base.grid(params, params.arrangements), PositionSpec(model=params.model)]
 
 
 def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row a fit: `fit_frame`'s columns, and `bound`, the most that any vectors could reach."""
-    results = known.all(grid(params, params.arrangements))
+    results = known.all(base.grid(params, params.arrangements))
     bounds = [accuracy_bound(r.spec["arrangement"], r.spec["texts"][0]["tokens"]) for r in results]
-    return fit_frame(results, params).assign(bound=bounds)
+    return base.fit_frame(results, params).assign(bound=bounds)
 
 
 def table(df: pd.DataFrame) -> pd.DataFrame:
     """Accuracy, mean ± standard deviation over texts: ours, then the paper's Table 1."""
     theirs = published("arrangements").assign(run="paper (Llama-3.2-1B)")
-    theirs["cell"] = list(map(spread, theirs["accuracy_mean"], theirs["accuracy_std"]))
+    theirs["cell"] = list(map(base.spread, theirs["accuracy_mean"], theirs["accuracy_std"]))
     groups = df.groupby(["model", "arrangement", "n_tokens"])["accuracy"]
-    ours = groups.agg(mean_std).rename("cell").reset_index()
-    ours["run"] = [f"ours ({model})" for model in ours["model"]]
+    ours = groups.agg(base.mean_std).rename("cell").reset_index()
+    ours["run"] = "ours (" + ours["model"] + ")"
     both = pd.concat([ours, theirs])
     wide = both.pivot(index="arrangement", columns=["run", "n_tokens"], values="cell")
-    return wide.loc[_ordered(wide.index)].sort_index(axis=1).fillna("–")
+    return wide.loc[_listed(wide.index)].sort_index(axis=1).fillna("–")
 
 
-def _ordered(names: Iterable[str]) -> list[str]:
-    """Arrangements as `ARRANGEMENTS` lists them."""
-    return sorted(set(names), key=list(ARRANGEMENTS).index)
+def _listed(names: pd.Series | pd.Index) -> list[str]:
+    """Those of `ARRANGEMENTS`, in that order, that are among `names`."""
+    return [name for name in ARRANGEMENTS if name in set(names)]
 
 
-def figure(df: pd.DataFrame) -> Figure:
+def figure(df: pd.DataFrame) -> plots.Figure:
     """Accuracy against N, a line for each arrangement, with the band of one standard error.
 
-    Dotted, in its colour: the mean bound of an arrangement whose leading inputs are equal.
+    Dotted, in its colour: the mean bound of an arrangement whose leading inputs are equal. Hollow:
+    the paper's means, on another model and at lengths that this run did not test.
     """
-    names = _ordered(df["arrangement"])
-    drawn, axis = plots.by_length(df, "accuracy", names, "accuracy")
+    names, theirs = _listed(df["arrangement"]), published("arrangements")
+    drawn, axis = plots.by_length(df, "accuracy", names, "accuracy", figsize=(5.6, 5))
     for name, style in plots.line_styles(names).items():
         bound = df[df["arrangement"] == name].groupby("n_tokens")["bound"].mean()
         if (bound < 1).any():
             axis.plot(bound.index, bound, ":", color=style["color"], label=f"{name}, at most")
-    plots.legend(axis, title="arrangement", loc="center left", bbox_to_anchor=(1, 0.5))
+        paper = theirs[theirs["arrangement"] == name]
+        look = style["marker"], style["color"]
+        plots.paper_marks(axis, paper["n_tokens"], paper["accuracy_mean"], *look)
+    plots.paper_marks(axis, [], [], label="paper: Llama-3.2-1B")
+    plots.not_tested(axis.axvspan, df["n_tokens"], theirs["n_tokens"])
+    plots.powers_axis(axis, [*df["n_tokens"], *theirs["n_tokens"]])
+    plots.legend(axis)
     return drawn
 
 
@@ -115,26 +109,24 @@ def positions(df: pd.DataFrame) -> pd.DataFrame:
         name: np.mean(rows["correct"].tolist(), axis=0)
         for name, rows in longest.groupby("arrangement")
     }
-    order = [name for name in ARRANGEMENTS if name in means]
-    frame = pd.DataFrame(means).T.loc[order]
+    frame = pd.DataFrame(means).T.loc[_listed(longest["arrangement"])]
     return frame.set_axis(range(1, frame.shape[1] + 1), axis=1).rename_axis("arrangement")
 
 
-def position_figure(df: pd.DataFrame) -> Figure:
+def position_figure(df: pd.DataFrame) -> plots.Figure:
     """Accuracy by position at the longest N, for the arrangements with a single `e`."""
     drawn, axis = plots.figure()
     by_position = positions(df)
     single = [name for name in (PAPERS_CHOICE, WITHOUT, OURS) if name in by_position.index]
     for name, style in plots.line_styles(single).items():
         axis.plot(by_position.columns, by_position.loc[name], label=name, **style)
-    n_texts = df["text"].nunique()
     axis.set(
         xlabel="position of the predicted token",
-        ylabel=f"share of {n_texts} texts right",
+        ylabel=f"share of {df['text'].nunique()} texts right",
         ylim=(-0.03, 1.05),
         xticks=by_position.columns[:: max(1, len(by_position.columns) // 16)],
     )
-    plots.legend(axis, title="arrangement")
+    plots.legend(axis)
     return drawn
 
 
@@ -155,7 +147,7 @@ def position_table(result: Result) -> pd.DataFrame:
     return pd.DataFrame(columns, index=rows)
 
 
-def sink_figure(result: Result) -> Figure:
+def sink_figure(result: Result) -> plots.Figure:
     """Norm and likeness of normal inputs by layer, a line for each position."""
     drawn, axes = plots.figure(2)
     norm, alike = (result.arrays[f"normal_{name}"] for name in ("norm", "alike"))
@@ -166,13 +158,13 @@ def sink_figure(result: Result) -> Figure:
         axes[1].plot(layers, alike[:, position], **style)
     axes[0].set(xlabel="layer", ylabel="norm of the state", yscale="log")
     axes[1].set(xlabel="layer", ylabel="cosine between draws", ylim=(-0.05, 1.05))
-    axes[1].legend(title="position")
+    plots.legend(axes[0], ncols=4, title="position")
     return drawn
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:
     """The verdicts on Table 1: one token fails; `[e] [m]x(N-1)` is best. Then our own."""
-    if df.empty or not tested(df["model"].iloc[0]):
+    if df.empty or not base.tested(df["model"].iloc[0]):
         return []
     return [_one_token_fails(df), _papers_choice_is_best(df), _m_in_front_helps(df)]
 
@@ -181,33 +173,29 @@ def _one_token_fails(df: pd.DataFrame) -> Verdict:
     alone = df[df["arrangement"] == ONE_TOKEN]
     longest = int(alone["n_tokens"].max()) if len(alone) else 0
     held = alone.loc[alone["n_tokens"] == longest, "accuracy"]
-    return verdict(
+    return _claim(
         df,
         (mean_interval(held, bounds=(0, 1)), below(0.5, "fewer than half of the tokens")),
         id="A1.one-token",
-        experiment="arrangements",
         claim=f"One vector alone fails beyond a single token: accuracy of {ONE_TOKEN} at the "
         f"longest N, here {longest}",
         published="0.17 at N = 4, 0.01 at N = 256",
-        unit="texts",
         untested="" if longest >= LONG else f"{ONE_TOKEN} at N of {LONG} or more",
     )
 
 
 def _papers_choice_is_best(df: pd.DataFrame) -> Verdict:
     leads = lead_over_the_best_rival(df[(df["n_tokens"] >= LONG) & (df["arrangement"] != OURS)])
-    return verdict(
+    return _claim(
         df,
         (
             mean_interval(leads, bounds=(-1, 1)),
             above(-0.05, "level within a token in 20; the paper's lead is 0.02"),
         ),
         id="A1.best",
-        experiment="arrangements",
         claim=f"{PAPERS_CHOICE} is the best of the paper's arrangements: its accuracy minus that "
         f"of the best other one, mean over N of {LONG} or more",
         published="+0.02 at N = 256 (0.99 against 0.97)",
-        unit="texts",
     )
 
 
@@ -227,14 +215,12 @@ def lead_over_the_best_rival(df: pd.DataFrame) -> pd.Series:
 
 
 def _m_in_front_helps(df: pd.DataFrame) -> Verdict:
-    gained = gaps(df[df["n_tokens"] >= LONG], OURS, WITHOUT)
-    return verdict(
+    gained = base.gaps(df[df["n_tokens"] >= LONG], OURS, WITHOUT)
+    return _claim(
         df,
         (mean_interval(gained, bounds=(-1, 1)), above(0.1, "a tenth of the tokens")),
         id="A1.m-in-front",
-        experiment="arrangements",
         claim=f"An m in front of e helps: accuracy of {OURS} minus that of {WITHOUT}, mean over N "
         f"of {LONG} or more",
-        unit="texts",
         own=True,
     )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SUBJECTS = {"profile", "model", "models", "source", "sources", "controls"}
 # How fits start, by the `start` of their recipe.
 STARTS = {"own": "random starts", "common": "one common start"}
+NOTHING_STORED = "No result of this profile is stored."
 PROVENANCE_COLUMNS = ("dtype", "device", "commit", "date")
 FIT_COLUMNS = (
     *("key", "model", "arrangement", "share", "seed", "group_size", "recipe", "max_steps"),
@@ -63,24 +64,19 @@ class Protocol(NamedTuple):
 
 
 def fit(params: ExperimentParams, texts: Sequence[Text], **changes: Any) -> FitSpec:
-    """A fit of `texts` with the model, arrangement, recipe and seed of `params`.
+    """A fit of `texts` as `params` say, in the model's own arrangement where they name none.
 
     `changes` replace or add fields of the spec.
     """
     stop_accuracy = getattr(params, "stop_accuracy", None)
     asked = {
         "model": params.model,
-        "arrangement": arrangement_of(params),
+        "arrangement": getattr(params, "arrangement", None) or model_card(params.model).arrangement,
         "texts": tuple(texts),
         "seed": params.seed,
         "recipe": recipe(params.recipe, params.max_steps, stop_accuracy),
     }
     return FitSpec(**asked | changes)
-
-
-def arrangement_of(params: ExperimentParams) -> str:
-    """The arrangement asked for, else the model's own."""
-    return getattr(params, "arrangement", None) or model_card(params.model).arrangement
 
 
 def grid(params: ExperimentParams, arrangements: Sequence[str]) -> list[FitSpec]:
@@ -142,22 +138,39 @@ def _fit_rows(result: Result) -> Iterable[dict]:
 
 def number(value: float | None, digits: int = 2, signed: bool = False) -> str:
     """A number as a cell of a table, rounded, never -0; a dash where there is none."""
-    if value is None or not math.isfinite(value):
+    if value is None or math.isnan(value):
         return "–"
-    return f"{round(float(value), digits) + 0.0:{'+' if signed else ''}.{digits}f}"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:{'+' if signed else ''}z.{digits}f}"
 
 
 def with_interval(interval: Interval, digits: int = 2, signed: bool = False) -> str:
     """An estimate and its interval as a cell of a table, the interval only where there is one."""
-    centre, low, high = (
-        number(value, digits, signed) for value in (interval.estimate, interval.low, interval.high)
-    )
+    ends = interval.estimate, interval.low, interval.high
+    centre, low, high = (number(value, digits, signed) for value in ends)
     return f"{centre} ({low} … {high})" if interval.given else centre
 
 
 def dashed(frame: pd.DataFrame, digits: int = 2) -> pd.DataFrame:
     """A table's numbers as text of so many digits; a dash where there is none."""
     return frame.map(lambda value: number(value, digits))
+
+
+def mean_std(values: pd.Series, digits: int = 2) -> str:
+    """A cell of a table: mean ± standard deviation of a sample; a dash if it has no values."""
+    return spread(values.mean(), values.std(ddof=0), digits)
+
+
+def spread(mean: float, std: float, digits: int = 2) -> str:
+    """A mean and a standard deviation as a cell of a table; a dash where there is no mean."""
+    return f"{number(mean, digits)}\u00a0±\u00a0{number(std, digits)}" if mean == mean else "–"
+
+
+def table_of(cells: dict[tuple, dict[str, Any]], names: Sequence[str]) -> pd.DataFrame:
+    """A table from its rows, by their place in the levels `names` of the index."""
+    index = pd.MultiIndex.from_tuples(list(cells), names=names)
+    return pd.DataFrame(list(cells.values()), index=index)
 
 
 def on_one_device(timings: Sequence[Result]) -> list[Result]:
@@ -173,16 +186,6 @@ def gaps(df: pd.DataFrame, one: str, other: str, value: str = "accuracy") -> pd.
     if not {one, other} <= set(wide.columns):
         return pd.Series(dtype=float)
     return (wide[one] - wide[other]).dropna().groupby("text").mean()
-
-
-def mean_std(values: pd.Series) -> str:
-    """A cell of a table: mean ± standard deviation of a sample; a dash if it has no values."""
-    return spread(values.mean(), values.std(ddof=0)) if len(values) else "–"
-
-
-def spread(mean: float, std: float) -> str:
-    """A mean and a standard deviation, neither negative, as a cell of a table."""
-    return f"{mean:.2f}\u00a0±\u00a0{std:.2f}"
 
 
 def vector_frame(results: Sequence[Result], params: ExperimentParams) -> pd.DataFrame:
@@ -209,17 +212,31 @@ def with_readings(readings: Iterable[Spec], known: Known) -> list[tuple[Result, 
     return [(fitted, reading) for fitted, reading in pairs if fitted and reading]
 
 
+def note(frame: pd.DataFrame, facts: str) -> str:
+    """One line for a page: on what, under which profile, and `facts`, filled from the first row."""
+    if frame.empty:
+        return NOTHING_STORED
+    line = "Computed with {model} on {device}, profile {profile}: " + facts
+    return line.format(**frame.iloc[0])
+
+
+def where(frame: pd.DataFrame) -> str:
+    """In which dtype, on which devices and under which profile a frame was computed."""
+    dtypes = ", ".join(sorted(frame["dtype"].unique()))
+    return f"{dtypes} on {joined_devices(frame['device'])}, profile {frame['profile'].iloc[0]}"
+
+
 def scale_note(frame: pd.DataFrame) -> str:
     """One line for a page: which model, how many texts, steps, device; never more than was run."""
     if frame.empty:
-        return "No result of this profile is stored."
-    models = ", ".join(sorted(frame["model"].unique()))
+        return NOTHING_STORED
+    models, sources, recipes = (
+        ", ".join(sorted(frame[column].unique())) for column in ("model", "source", "recipe")
+    )
     return (
-        f"Computed with {models} ({', '.join(sorted(frame['dtype'].unique()))} on "
-        f"{joined_devices(frame['device'])}), profile {frame['profile'].iloc[0]}: "
-        f"{frame['text'].nunique()} texts from {', '.join(sorted(frame['source'].unique()))}, "
+        f"Computed with {models} ({where(frame)}): {frame['text'].nunique()} texts from {sources}, "
         f"at most {frame['n_tokens'].max()} tokens and {frame['max_steps'].max()} steps of the "
-        f"recipe {', '.join(sorted(frame['recipe'].unique()))}."
+        f"recipe {recipes}."
     )
 
 

@@ -1,9 +1,13 @@
-"""One look for all figures: style, a colour for each model and each arrangement."""
+"""One look for all figures: style and colours, the papers' values, what this run did not test.
+
+A figure is drawn as wide as a page on a desk and read at half of that on a phone, where its letters
+must still be large enough: two panels side by side, each of one or two lines' labels, are the most.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,14 +15,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas.api.typing import SeriesGroupBy
 
     from reproducer.analysis.estimates import Interval
 
 # Okabe & Ito's palette: told apart by colour-blind readers; markers and dashes serve greyscale.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-DENSITY_PAIRS = 5000
 DASHES = ("-", "--", "-.", ":", (0, (3, 1, 1, 1, 1, 1)), (0, (5, 1)), (0, (1, 1)))
+GREY = "#777777"
 
 MODEL_COLOURS = {
     "smollm2-135m": "#0072B2",
@@ -28,11 +33,10 @@ MODEL_COLOURS = {
     "llama-3.2-1b": "#56B4E9",
     "llama-3.2-3b": "#009E73",
     "llama-3.1-8b": "#005C42",
-    "tiny": "#777777",
 }
 
 STYLE = {
-    "figure.figsize": (7.0, 4.0),
+    "figure.figsize": (5.6, 3.6),
     "figure.dpi": 110,
     "savefig.dpi": 160,
     "figure.constrained_layout.use": True,
@@ -41,26 +45,38 @@ STYLE = {
     "axes.grid": True,
     "grid.color": "#dddddd",
     "grid.linewidth": 0.6,
-    "font.size": 10,
+    "font.size": 11,
     "axes.titlesize": 11,
+    "legend.fontsize": 10,
     "legend.frameon": False,
     "svg.hashsalt": "reproducer",
 }
 
 
 def figure(n_columns: int = 1, n_rows: int = 1, **options) -> tuple[Figure, Axes]:
-    """`plt.subplots` in the house style; width grows with the number of columns."""
+    """`plt.subplots` in the house style, as wide for two columns as for one."""
     # Imported late: tables and verdicts do without.
     import matplotlib.pyplot as plt
 
     with plt.rc_context(STYLE):
         width, height = STYLE["figure.figsize"]
-        width = width if n_columns == 1 else 4.4 * n_columns
+        width = width if n_columns <= 2 else 2.8 * n_columns
         options.setdefault("figsize", (width, height * n_rows))
         drawn, axes = plt.subplots(n_rows, n_columns, **options)
     # Closed for pyplot, so that a notebook draws it once: where the cell returns it.
     plt.close(drawn)
     return drawn, axes
+
+
+def panels(n: int, height: float = 2.8, **options) -> tuple[Figure, list[Axes]]:
+    """At least one panel, two to a row, each of that height in inches."""
+    n, columns = max(n, 1), min(max(n, 1), 2)
+    n_rows = -(-n // columns)
+    size = (STYLE["figure.figsize"][0], height * n_rows + 0.6)
+    drawn, axes = figure(columns, n_rows, squeeze=False, figsize=size, **options)
+    for axis in axes.flat[n:]:
+        axis.remove()
+    return drawn, list(axes.flat[:n])
 
 
 def nothing(why: str) -> Figure:
@@ -79,44 +95,57 @@ def line_styles(names: Iterable[str]) -> dict[str, dict]:
     }
 
 
+def model_colours(models: Iterable[str]) -> dict[str, str]:
+    """The colour of each model, on every page the same; grey for one that has none."""
+    return {model: MODEL_COLOURS.get(model, GREY) for model in models}
+
+
+def mean_band(axis: Axes, groups: SeriesGroupBy, style: dict) -> None:
+    """Mean of each group against its key, with a band of one standard error."""
+    mean, error = groups.mean(), groups.sem().fillna(0)
+    axis.plot(mean.index, mean, **style)
+    band = {"color": style["color"], "alpha": 0.12, "lw": 0}
+    axis.fill_between(mean.index, mean - error, mean + error, **band)
+
+
 def by_length(
-    df: pd.DataFrame, value: str, arrangements: Iterable[str], label: str
+    df: pd.DataFrame, value: str, arrangements: Iterable[str], label: str, **options
 ) -> tuple[Figure, Axes]:
     """Mean over texts of a share against N, a line for each arrangement ± one standard error."""
-    drawn, axis = figure()
+    drawn, axis = figure(**options)
     for name, style in line_styles(arrangements).items():
         groups = df[df["arrangement"] == name].groupby("n_tokens")[value]
-        mean, error = groups.mean(), groups.sem().fillna(0)
-        axis.plot(mean.index, mean, label=name, **style)
-        band = {"color": style["color"], "alpha": 0.15, "lw": 0}
-        axis.fill_between(mean.index, mean - error, mean + error, **band)
+        mean_band(axis, groups, style | {"label": name})
     powers_axis(axis, df["n_tokens"])
     axis.set(xlabel="tokens N", ylabel=label, ylim=(-0.03, 1.05))
-    legend(axis, title="arrangement")
     return drawn, axis
 
 
-def legend(axis: Axes, **options) -> None:
-    """A legend, if there is anything to name."""
-    if axis.get_legend_handles_labels()[0]:
-        axis.legend(**{"frameon": False} | options)
+def not_tested(span: Callable, ours: Iterable[float], theirs: Iterable[float]) -> None:
+    """Shade the lengths of a paper beyond our longest, by `axvspan` or `axhspan` of a log axis."""
+    ours, theirs = max(ours, default=0), max(theirs)
+    if 0 < ours < theirs:
+        span(1.25 * ours, 1.25 * theirs, color="#eeeeee", lw=0, zorder=0, label="not tested here")
 
 
-def density(axis: Axes, values: pd.Series, name: str, style: dict) -> None:
-    """A kernel density, or a mark for each pair where there are too few for one."""
-    import numpy as np
-    from scipy.stats import gaussian_kde
+def paper_marks(
+    axis: Axes, x: Any, y: Any, marker: str = "o", color: str = GREY, label: str = ""
+) -> None:
+    """A paper's values: hollow and muted; with no values, only their entry in the legend."""
+    look = {"facecolor": "none", "edgecolor": color, "marker": marker, "alpha": 0.8}
+    axis.scatter(x, y, s=36, label=label or None, **look)
 
-    drawn = values.sample(min(len(values), DENSITY_PAIRS), random_state=0).to_numpy()
-    label, colour = f"{name} ({len(values)} pairs)", style["color"]
-    if len(drawn) < 3 or np.ptp(drawn) < 1e-9:
-        axis.plot(drawn, np.zeros(len(drawn)), style["marker"], color=colour, label=label)
-        return
-    pad = 0.1 * np.ptp(drawn)
-    grid = np.linspace(drawn.min() - pad, drawn.max() + pad, 200)
-    heights = gaussian_kde(drawn)(grid)
-    axis.plot(grid, heights, label=label, color=colour, linestyle=style["linestyle"])
-    axis.fill_between(grid, heights, color=colour, alpha=0.12, lw=0)
+
+def legend(*axes: Axes, ncols: int = 2, **options) -> None:
+    """One legend below the figure, of all that `axes` have named, if anything."""
+    named = (zip(*axis.get_legend_handles_labels(), strict=True) for axis in axes)
+    entries = {label: handle for pairs in named for handle, label in pairs}
+    for axis in axes:
+        if axis.get_legend():  # seaborn's own
+            axis.get_legend().remove()
+    if entries:
+        place = {"loc": "outside lower center", "ncols": ncols, "frameon": False}
+        axes[0].get_figure().legend(entries.values(), entries, **place | options)
 
 
 def dots(axis: Axes, series: dict[str, dict[str, Interval]]) -> None:

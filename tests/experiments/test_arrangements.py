@@ -198,5 +198,8 @@ def test_figures_draw_every_arrangement_and_the_bounds():
     assert set(lines) == {*experiment.COMPARED, "[e]xN, at most", f"{halves}, at most"}
     np.testing.assert_allclose(lines["[e]xN, at most"].get_ydata(), [1, 1 / 4, 1 / 8])
     np.testing.assert_allclose(lines[f"{halves}, at most"].get_ydata(), [1, 3 / 4, 5 / 8])
+    marks = np.concatenate([m.get_offsets() for m in axis.collections if hasattr(m, "get_sizes")])
+    assert (256, 0.99) in map(tuple, marks.tolist())
+    assert "paper: Llama-3.2-1B" in axis.get_legend_handles_labels()[1]
     (axis,) = experiment.position_figure(df).axes
     assert len(axis.get_lines()) == 3
