@@ -7,22 +7,15 @@ they moved where all fits start at one point.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import pandas as pd
 from pydantic import Field
 
 from reproducer.analysis.dyads import closer_interval
-from reproducer.experiments import plots
-from reproducer.experiments.base import (
-    ArrangementName,
-    PassageSource,
-    Protocol,
-    fit,
-    number,
-    with_interval,
-)
+from reproducer.experiments import base, plots
 from reproducer.experiments.claims import Verdict, above, verdict
 from reproducer.experiments.pairs import (
     DESIGN,
@@ -45,14 +38,12 @@ from reproducer.results.specs import Result, Spec
 from reproducer.solver.recipes import recipe
 from reproducer.texts.sources import Text
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 COMPARISONS = ((SAME_TEXT, SAME_CONTEXT), (SAME_CONTEXT, DIFFERENT))
 COMMON = "canonical"  # the recipe of fits from a common start
 CLOSER = above(0.6, "0.1 beyond even odds, a third of a standard deviation between the groups")
+_claim = partial(verdict, experiment="distances", unit="contexts")
 
-PROTOCOL = Protocol(
+PROTOCOL = base.Protocol(
     paper="Ten continuations of each of 50 contexts; one solution of each, ten of the last. All "
     "solutions share m and start at random; densities of the cosine distance between the e.",
     ours="The same design, on fewer and shorter texts, with the chance that a pair of one group is "
@@ -72,14 +63,14 @@ class Params(ExperimentParams):
     accuracy is below `min_accuracy` is left out and counted.
     """
 
-    source: PassageSource = "unseen"
+    source: base.PassageSource = "unseen"
     n_tokens: int = Field(64, ge=1)
     n_continuations: int = Field(10, ge=2)
     n_seeds: int = Field(10, ge=2)
     context_tokens: int = Field(128, ge=1)
     shares: tuple[Literal["m", "none"], ...] = Field(("m", "none"), min_length=1)
     starts: tuple[Literal["own", "common"], ...] = Field(("own",), min_length=1)
-    arrangement: ArrangementName | None = None
+    arrangement: base.ArrangementName | None = None
     min_accuracy: float = Field(1.0, ge=0, le=1)
 
 
@@ -126,9 +117,11 @@ def fits(params: Params, wanted: list[tuple[Text, int]]) -> list[FitSpec]:
         rule = recipe(params.recipe if start == "own" else COMMON, params.max_steps)
         solutions = [(text, k) for text, n_solutions in wanted for k in range(n_solutions)]
         if share == "m":
-            specs.append(fit(params, [text for text, _ in solutions], share="m", recipe=rule))
+            specs.append(base.fit(params, [text for text, _ in solutions], share="m", recipe=rule))
         else:
-            specs += [fit(params, [t], seed=params.seed + k, recipe=rule) for t, k in solutions]
+            specs += [
+                base.fit(params, [t], seed=params.seed + k, recipe=rule) for t, k in solutions
+            ]
     return specs
 
 
@@ -177,49 +170,45 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
 
 def effect_table(df: pd.DataFrame) -> pd.DataFrame:
     """How surely and by how much the nearer group is closer, with intervals over contexts."""
-    cells = []
+    cells = {}
     for design, pairs in df.groupby(DESIGN) if len(df) else ():
         for near, far in COMPARISONS:
             masks = compared(pairs, near, far)
             chance = closer_interval(pairs, *masks)
             closer, farther = (pairs.loc[mask, "distance"].mean() for mask in masks)
-            cells.append(
-                dict(zip(DESIGN, design, strict=True))
-                | {"nearer": near, "farther": far, "contexts": chance.n}
-                | {"chance": with_interval(chance), "gap": number(farther - closer, signed=True)}
-            )
-    names = [*DESIGN, "nearer", "farther"]
-    return pd.DataFrame(cells, columns=[*names, "contexts", "chance", "gap"]).set_index(names)
+            cells[*design, near, far] = {
+                "contexts": chance.n,
+                "chance": base.with_interval(chance),
+                "gap": base.number(farther - closer, signed=True),
+            }
+    return base.table_of(cells, [*DESIGN, "nearer", "farther"])
 
 
-def figure(df: pd.DataFrame) -> Figure:
-    """Densities of the cosine distance in the three groups, a panel for each design."""
-    panels = list(df.groupby(DESIGN)) if len(df) else []
-    drawn, axes = plots.figure(max(1, len(panels)), squeeze=False)
-    for axis, ((share, start, role), pairs) in zip(axes[0], panels, strict=False):
-        of_groups = {
-            SAME_TEXT: pairs["group"] == SAME_TEXT,
-            **dict(zip(GROUPS[1:], compared(pairs, SAME_CONTEXT, DIFFERENT), strict=True)),
-        }
+def figure(df: pd.DataFrame) -> plots.Figure:
+    """Share of the pairs of each group that lie at most so far apart; a panel for each design."""
+    designs = list(df.groupby(DESIGN)) if len(df) else []
+    drawn, axes = plots.panels(len(designs), sharey=True)
+    for axis, ((share, start, role), pairs) in zip(axes, designs, strict=False):
+        near, far = compared(pairs, SAME_CONTEXT, DIFFERENT)
+        masks = {SAME_TEXT: pairs["group"] == SAME_TEXT, SAME_CONTEXT: near, DIFFERENT: far}
         for name, style in plots.line_styles(GROUPS).items():
-            plots.density(axis, pairs.loc[of_groups[name], "distance"], name, style)
-        what = "moves of" if start == "common" else ""
-        axis.set(xlabel=f"cosine distance between {what} {role}", title=title(share, start))
-    axes[0, 0].set_ylabel("density")
-    plots.legend(axes[0, -1], loc="upper left", bbox_to_anchor=(1, 1))
+            values = pairs.loc[masks[name], "distance"]
+            look = {"color": style["color"], "linestyle": style["linestyle"], "label": name}
+            if len(values):
+                axis.ecdf(values, **look)
+        what = f"moves of {role}" if start == "common" else role
+        axis.set(xlabel=f"cosine distance of {what}", title=title(share, start))
+    axes[0].set_ylabel("share of pairs")
+    plots.legend(*axes, ncols=3)
     return drawn
 
 
 def note(df: pd.DataFrame) -> str:
     """One line for the page: what was compared, and what was left out."""
-    if df.empty:
-        return "No result of this profile is stored."
-    first = df.iloc[0]
-    n_contexts = len(set(df["context_a"]) | set(df["context_b"]))
-    return (
-        f"Computed with {first['model']} on {first['device']}, profile {first['profile']}: "
-        f"{n_contexts} contexts, texts of {first['n_tokens']} tokens, recipe {first['recipe']}. "
-        f"{first['counts'].capitalize()}."
+    if len(df):
+        df = df.assign(n_contexts=len(set(df["context_a"]) | set(df["context_b"])))
+    return base.note(
+        df, "{n_contexts} contexts, texts of {n_tokens} tokens, recipe {recipe}; {counts}."
     )
 
 
@@ -229,28 +218,24 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
         return []
     pairs, lacking = paper_design(df)
     papers = [
-        verdict(
+        _claim(
             df,
             (closer_interval(pairs, *compared(pairs, near, far)), CLOSER),
             id=f"A7.{near.replace(' ', '-')}",
-            experiment="distances",
             claim=f"Solutions of the {near} are closer than those of {far}: chance that a "
             "pair of the former is closer than one of the latter (e)",
             published="shown as separate densities; no number",
-            unit="contexts",
             untested=lacking,
         )
         for near, far in COMPARISONS
     ]
     ours = [
-        verdict(
+        _claim(
             df,
             (closer_interval(pairs, *compared(pairs, SAME_CONTEXT, DIFFERENT)), CLOSER),
             id=f"A7.common-start-{label}",
-            experiment="distances",
             claim="From a common start, fits of one context's texts move alike: chance that a "
             f"pair's moves are closer than those of a pair of different contexts ({label})",
-            unit="contexts",
             own=True,
         )
         for label, pairs in common_designs(df)

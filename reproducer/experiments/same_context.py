@@ -6,15 +6,15 @@ compared again, with what that resemblance explains taken out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from reproducer.analysis.clusters import cosine_distances
 from reproducer.analysis.dyads import closer_interval
-from reproducer.experiments import distances, plots
-from reproducer.experiments.base import Protocol, with_interval
+from reproducer.analysis.estimates import Interval
+from reproducer.experiments import base, distances, plots
 from reproducer.experiments.claims import Part, Verdict, verdict
 from reproducer.experiments.distances import CLOSER
 from reproducer.experiments.pairs import (
@@ -28,23 +28,18 @@ from reproducer.experiments.pairs import (
     paper_design,
     title,
 )
-from reproducer.models.card import model_card
 from reproducer.results.known import Known
 from reproducer.results.sentence_vectors import SentenceVectorsSpec
 from reproducer.results.specs import Spec
 from reproducer.texts.distance import tfidf_distances
 from reproducer.texts.sentence_encoder import EMBEDDED
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from reproducer.analysis.estimates import Interval
-    from reproducer.texts.sources import Text
+from reproducer.texts.sources import Text
 
 MEASURES = {"token_distance": "TF-IDF", "semantic_distance": "MiniLM"}
 N_BINS = 8
+_claim = partial(verdict, experiment="same_context", unit="contexts")
 
-PROTOCOL = Protocol(
+PROTOCOL = base.Protocol(
     paper="Binned means of the distance between solutions against the distance of their texts in "
     "tokens and in meaning, for pairs of one context and of different ones.",
     ours="The same figure. For the verdict the linear effect of the texts' distance is taken out, "
@@ -67,9 +62,7 @@ def specs(params: Params, known: Known) -> list[Spec]:
 
 def sentence_vectors(params: Params, texts: list[Text]) -> SentenceVectorsSpec:
     """The sentence vectors of the fitted texts, in their order."""
-    decode = model_card(params.model).tokenizer.decode
-    sentences = tuple(decode(text.tokens) for text in texts)
-    return SentenceVectorsSpec(model=EMBEDDED, sentences=sentences)
+    return SentenceVectorsSpec(model=EMBEDDED, sentences=base.decoded(params, texts))
 
 
 def rows(params: Params, known: Known) -> pd.DataFrame:
@@ -101,48 +94,43 @@ def at_equal(pairs: pd.DataFrame, measure: str) -> Interval:
 
 def table(df: pd.DataFrame) -> pd.DataFrame:
     """The chance for each design, as the pairs are and at equal distance of the texts."""
-    cells = []
+    cells = {}
     for design, pairs in df.groupby(DESIGN) if len(df) else ():
         plain = closer_interval(pairs, *compared(pairs, SAME_CONTEXT, DIFFERENT))
-        chances = {f"at equal {words}": at_equal(pairs, m) for m, words in MEASURES.items()}
-        cells.append(
-            dict(zip(DESIGN, design, strict=True))
-            | {"contexts": plain.n, "as they are": with_interval(plain)}
-            | {name: with_interval(chance) for name, chance in chances.items()}
-        )
-    names = ["contexts", "as they are", *(f"at equal {words}" for words in MEASURES.values())]
-    return pd.DataFrame(cells, columns=[*DESIGN, *names]).set_index(DESIGN)
+        cells[design] = {"contexts": plain.n, "as they are": base.with_interval(plain)}
+        for measure, words in MEASURES.items():
+            cells[design][f"at equal {words}"] = base.with_interval(at_equal(pairs, measure))
+    return base.table_of(cells, DESIGN)
 
 
-def figure(df: pd.DataFrame) -> Figure:
+def figure(df: pd.DataFrame) -> plots.Figure:
     """Distance of solutions against distance of texts: binned means, same context or not.
 
     A row of panels for each design, a column for each text distance. Bars are one standard error
-    over contexts.
+    over contexts; a mark without a bar is a single context.
     """
     designs = list(df.groupby(DESIGN)) if len(df) else []
-    n_rows = max(1, len(designs))
-    size = (8.8, 3.2 * n_rows)
-    drawn, axes = plots.figure(len(MEASURES), n_rows, squeeze=False, sharey="row", figsize=size)
+    drawn, axes = plots.panels(max(1, len(designs)) * len(MEASURES), height=2.4, sharey="row")
     styles = plots.line_styles(GROUPS)
-    for panels, ((share, start, role), pairs) in zip(axes, designs, strict=False):
+    places = ((*design, measure) for design in designs for measure in MEASURES.items())
+    for axis, ((share, start, role), pairs, (measure, words)) in zip(axes, places, strict=False):
         masks = compared(pairs, SAME_CONTEXT, DIFFERENT)
-        for axis, (measure, words) in zip(panels, MEASURES.items(), strict=True):
-            for name, mask in zip((SAME_CONTEXT, DIFFERENT), masks, strict=True):
-                bins = binned(pairs[mask].dropna(subset=[measure]), measure)
-                bars = styles[name] | {"label": name, "capsize": 2}
-                axis.errorbar(bins["centre"], bins["mean"], bins["error"], **bars)
-            axis.set(xlabel=f"{words} distance of the texts", title=title(share, start))
-        panels[0].set_ylabel(f"cosine distance between {role}")
-    plots.legend(axes[0, 0])
+        for name, mask in zip((SAME_CONTEXT, DIFFERENT), masks, strict=True):
+            bins = binned(pairs[mask].dropna(subset=[measure]), measure)
+            look = styles[name] | {"label": name, "capsize": 3, "elinewidth": 1}
+            axis.errorbar(bins["centre"], bins["mean"], bins["error"], **look)
+        axis.set(xlabel=f"{words} distance of texts", title=f"{role}, {title(share, start)}")
+    for axis in axes[:: len(MEASURES)]:
+        axis.set_ylabel("cosine distance")
+    plots.legend(*axes)
     return drawn
 
 
 def binned(pairs: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Means of `distance` in equal bins of `measure` over 0 … its maximum: centre, mean, error.
 
-    The mean is over contexts' means, `error` its standard error; a pair counts for both of its
-    contexts.
+    The mean is over contexts' means, `error` its standard error, NaN for a single context; a pair
+    counts for both of its contexts.
     """
     top = max(float(pairs[measure].max()), 1e-9) if len(pairs) else 1.0
     edges = np.linspace(0, top, N_BINS + 1)
@@ -151,7 +139,7 @@ def binned(pairs: pd.DataFrame, measure: str) -> pd.DataFrame:
     between = placed["context_a"] != placed["context_b"]
     second = placed[between].assign(context_a=placed["context_b"])
     means = pd.concat([placed, second]).groupby(["bin", "context_a"])["distance"].mean()
-    bins = means.groupby("bin").agg(["mean", "sem"]).fillna({"sem": 0.0})
+    bins = means.groupby("bin").agg(["mean", "sem"])
     centre = (edges[:-1] + edges[1:])[bins.index.astype(int)] / 2
     return bins.rename(columns={"sem": "error"}).assign(centre=centre)
 
@@ -162,32 +150,28 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
         return []
     pairs, lacking = paper_design(df)
     papers = [
-        verdict(
+        _claim(
             df,
             (at_equal(pairs, measure), CLOSER),
             id=f"A8.{measure.replace('_', '-')}",
-            experiment="same_context",
             claim=f"At equal {words} distance of the texts, solutions of one context are closer: "
             "chance that a pair of one context is closer than one of different contexts (e)",
             published="shown as binned means; no number",
-            unit="contexts",
             untested=lacking,
         )
         for measure, words in MEASURES.items()
     ]
     ours = [
-        verdict(
+        _claim(
             df,
             *(
                 Part(at_equal(pairs, m), CLOSER, f"at equal {words}")
                 for m, words in MEASURES.items()
             ),
             id=f"A8.common-start-{label}",
-            experiment="same_context",
             claim="From a common start, fits of one context's texts move alike also at equal "
             "distance of the texts: chance that a pair's moves are closer than those of a pair of "
             f"different contexts ({label})",
-            unit="contexts",
             own=True,
         )
         for label, pairs in common_designs(df)
