@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import pandas as pd
 from pydantic import Field
 
+from reproducer.analysis.estimates import Interval
 from reproducer.analysis.intervals import mean_interval
-from reproducer.experiments import plots
-from reproducer.experiments.base import ArrangementName, Protocol, fit, number, texts_of
+from reproducer.experiments import base, plots
 from reproducer.experiments.claims import Verdict, above, below, verdict
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.readings.curves import CurveSpec, End, PathSpec
@@ -26,24 +26,26 @@ from reproducer.results.solutions import Point, points_of
 from reproducer.results.specs import Result, Spec
 from reproducer.solver.recipes import recipe
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from reproducer.analysis.estimates import Interval
-
 PATHS = {"straight": "straight line", "curved": "Bézier curve"}
 SHARES = {
     "m": "shared by all solutions",
     "text": "shared by the solutions of a text",
     "none": "each solution's own",
 }
+PAPERS_LONGEST = 1.2  # arc length ÷ chord
 CONNECTED = 0.99  # lowest accuracy on a curve that joins its ends by solutions
 MIN_CURVE_STEPS = 1000  # with fewer, a curve that fails may only be unfinished
 LEAVES = above(0.2, "a fifth of the tokens is lost")
 STAYS = below(0.2, "four in five tokens are kept at the worst point")
 NEARLY_STRAIGHT = below(1.5, "that of a half circle is 1.57")
+FACTS = (
+    "{n_solutions} solutions of texts of {n_tokens} tokens, m {sharing}, recipe {recipe}; curves "
+    "trained for {curve_steps} steps; {n_left_out} unsolved fits left out; {n_pairs} pairs of "
+    "{n_texts} texts."
+)
+_claim = partial(verdict, experiment="connectivity", unit="texts")
 
-PROTOCOL = Protocol(
+PROTOCOL = base.Protocol(
     paper="Ten solutions of each of five texts, all with one m. Between any two of a text: "
     "accuracy along the straight line, and along a quadratic Bézier curve whose control point is "
     "trained.",
@@ -66,7 +68,7 @@ class Params(ExperimentParams):
     n_tokens: int = Field(64, ge=1)
     n_seeds: int = Field(10, ge=2)
     share: Literal["m", "text", "none"] = "m"
-    arrangement: ArrangementName | None = None
+    arrangement: base.ArrangementName | None = None
     min_accuracy: float = Field(1.0, ge=0, le=1)
     curve_steps: int = Field(1000, ge=1)
     n_points: int = Field(21, ge=3)
@@ -82,12 +84,12 @@ def specs(params: Params, known: Known) -> list[Spec]:
 
 def fits(params: Params) -> list[FitSpec]:
     """The fits of all solutions: those that share `m` in one fit, others each in its own."""
-    texts = texts_of(params, params.n_tokens)
+    texts = base.texts_of(params, params.n_tokens)
     if params.share == "none":
         seeds = range(params.seed, params.seed + params.n_seeds)
-        return [fit(params, [text], seed=seed) for text in texts for seed in seeds]
+        return [base.fit(params, [text], seed=seed) for text in texts for seed in seeds]
     groups = [texts] if params.share == "m" else [[text] for text in texts]
-    return [fit(params, group, share="m", copies=params.n_seeds) for group in groups]
+    return [base.fit(params, group, share="m", copies=params.n_seeds) for group in groups]
 
 
 def paths(params: Params, points: Iterable[Point]) -> list[PathSpec]:
@@ -158,57 +160,61 @@ def drops(df: pd.DataFrame) -> pd.DataFrame:
     One row a pair; columns text, pair, stretch, straight, curved, connected (whether the curve
     joins its ends by solutions).
     """
-    keys = ["text", "pair", "stretch"]
-    by_path = df.sort_values("t").groupby([*keys, "path"])["accuracy"]
-    ends = (by_path.first() + by_path.last()) / 2
+    by_path = df.sort_values("t").groupby(["text", "pair", "stretch", "path"])["accuracy"]
     lowest = by_path.min().unstack().reindex(columns=list(PATHS))
-    falls = (ends - by_path.min()).unstack().reindex(columns=list(PATHS))
-    return falls.assign(connected=lowest["curved"] >= CONNECTED).reset_index()
+    ends = (by_path.first() + by_path.last()).unstack().reindex(columns=list(PATHS)) / 2
+    return (ends - lowest).assign(connected=lowest["curved"] >= CONNECTED).reset_index()
 
 
 def table(df: pd.DataFrame) -> pd.DataFrame:
     """For each text: pairs, fall of accuracy on lines and curves, arc length ÷ chord."""
-    columns = ["pairs", *(f"fall, {label}" for label in PATHS.values()), "connected pairs"]
-    columns += ["arc ÷ chord, mean", "arc ÷ chord, longest"]
-    if df.empty:
-        return pd.DataFrame(columns=columns)
-    by_pair = drops(df)
-    by_text = by_pair.groupby("text")
-    stretch = by_pair["stretch"].where(by_pair["connected"]).groupby(by_pair["text"])
-    cells = [by_text.size(), *(by_text[path].mean().map(number) for path in PATHS)]
-    cells.append(by_text["connected"].sum())
-    cells += [column.map(partial(number, digits=3)) for column in (stretch.mean(), stretch.max())]
-    return pd.concat(cells, axis=1).set_axis(columns, axis=1)
+    cells = {}
+    for text, pairs in drops(df).groupby("text") if len(df) else ():
+        stretch = pairs.loc[pairs["connected"], "stretch"]
+        cells[text] = {
+            "pairs": len(pairs),
+            **{f"fall, {label}": base.number(pairs[path].mean()) for path, label in PATHS.items()},
+            "connected pairs": pairs["connected"].sum(),
+            "arc ÷ chord, mean": base.number(stretch.mean(), 3),
+            "arc ÷ chord, longest": base.number(stretch.max(), 3),
+        }
+    return pd.DataFrame.from_dict(cells, orient="index").rename_axis("text")
 
 
-def figure(df: pd.DataFrame) -> Figure:
-    """Accuracy along t: mean over pairs, with the band from the 5th to the 95th percentile."""
-    drawn, axis = plots.figure()
-    for (name, label), style in zip(PATHS.items(), plots.line_styles(PATHS).values(), strict=True):
-        if df.empty:
-            break
-        groups = df[df["path"] == name].groupby("t")["accuracy"]
-        mean, low, high = groups.mean(), groups.quantile(0.05), groups.quantile(0.95)
-        axis.plot(mean.index, mean, label=label, markersize=4, **style)
-        axis.fill_between(mean.index, low, high, color=style["color"], alpha=0.15, lw=0)
-    axis.set(xlabel="position t on the path from one solution to the other", ylabel="accuracy")
-    axis.set_ylim(-0.03, 1.05)
-    plots.legend(axis, loc="center left", bbox_to_anchor=(1, 0.5))
+def figure(df: pd.DataFrame) -> plots.Figure:
+    """Accuracy along t, with a band of one standard error over texts; and the length of the curves.
+
+    Right, each pair's curve: how far accuracy falls on it against its arc length ÷ chord, filled if
+    it joins its ends by solutions; dashed, the longest of the paper's.
+    """
+    drawn, (left, right) = plots.panels(2, height=3)
+    right.axvline(PAPERS_LONGEST, ls="--", color=plots.GREY, label=f"paper: up to {PAPERS_LONGEST}")
+    if len(df):
+        by_text = df.groupby(["path", "text", "t"], as_index=False)["accuracy"].mean()
+        for (path, label), style in zip(
+            PATHS.items(), plots.line_styles(PATHS).values(), strict=True
+        ):
+            along = by_text[by_text["path"] == path].groupby("t")["accuracy"]
+            plots.mean_band(left, along, style | {"label": label, "markersize": 4})
+        for joined, pairs in drops(df).groupby("connected"):
+            face = style["color"] if joined else "none"
+            name = "curve that stays" if joined else "curve that leaves"
+            look = {"marker": style["marker"], "edgecolor": style["color"], "label": name}
+            right.scatter(pairs["stretch"], pairs["curved"], facecolor=face, alpha=0.8, **look)
+    left.set(xlabel="position t on the path", ylabel="accuracy", ylim=(-0.03, 1.05))
+    right.set(xlabel="arc length ÷ chord", ylabel="fall of accuracy", ylim=(-0.05, 1.05))
+    right.set_xlim(1, max(1.25, right.get_xlim()[1]))
+    plots.legend(left, right, ncols=3)
     return drawn
 
 
 def note(df: pd.DataFrame) -> str:
     """One line for the page: what was joined, and what was left out."""
-    if df.empty:
-        return "No result of this profile is stored."
-    first = df.iloc[0]
-    return (
-        f"Computed with {first['model']} on {first['device']}, profile {first['profile']}: "
-        f"{first['n_solutions']} solutions of texts of {first['n_tokens']} tokens, m "
-        f"{SHARES[first['share']]}, recipe {first['recipe']}; curves trained for "
-        f"{first['curve_steps']} steps; {first['n_left_out']} unsolved fits left out; "
-        f"{df['pair'].nunique()} pairs of {df['text'].nunique()} texts."
-    )
+    counts = {}
+    if len(df):
+        counts = {"n_pairs": df["pair"].nunique(), "n_texts": df["text"].nunique()}
+        counts["sharing"] = SHARES[df["share"].iloc[0]]
+    return base.note(df.assign(**counts), FACTS)
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:
@@ -220,36 +226,32 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
     steps = f"curves of {MIN_CURVE_STEPS} or more steps"
     unfinished = "" if df["curve_steps"].iloc[0] >= MIN_CURVE_STEPS else steps
     longest = pairs[pairs["connected"]].groupby("text")["stretch"].max()
-    shared = {"experiment": "connectivity", "unit": "texts"}
     fall = "accuracy at the ends minus the lowest on the way, mean over the pairs of a text"
     return [
-        verdict(
+        _claim(
             df,
             (_mean_fall(pairs, "straight"), LEAVES),
             id="A9.straight",
             claim=f"Straight lines between solutions of one text leave them: {fall}",
             published="drops well below 1; shown as a curve",
             untested=lacking,
-            **shared,
         ),
-        verdict(
+        _claim(
             df,
             (_mean_fall(pairs, "curved"), STAYS),
             id="A9.curved",
             claim=f"Bézier curves between them stay among the solutions: {fall}",
             published="near 0; shown as a curve",
             untested=lacking or unfinished,
-            **shared,
         ),
-        verdict(
+        _claim(
             df,
             (mean_interval(longest), NEARLY_STRAIGHT),
             id="A9.stretch",
             claim="The curves that stay are nearly straight: arc length ÷ chord, the longest of a "
             "text",
-            published="1.2",
+            published=f"{PAPERS_LONGEST}",
             untested=lacking or unfinished or ("" if len(longest) else "curves that stay"),
-            **shared,
         ),
     ]
 

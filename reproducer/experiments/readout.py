@@ -7,22 +7,13 @@ to what precedes the text is compared with that to other texts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from reproducer.analysis.dyads import gain_interval, gains
-from reproducer.experiments import plots
-from reproducer.experiments.base import (
-    ArrangementName,
-    PassageSource,
-    Protocol,
-    fit,
-    texts_of,
-    with_interval,
-)
+from reproducer.experiments import base, plots
 from reproducer.experiments.claims import Part, Verdict, above, below, judge, verdict
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.models.card import model_card
@@ -34,15 +25,12 @@ from reproducer.results.specs import Result, Spec
 from reproducer.texts.sentence_encoder import EMBEDDED
 from reproducer.texts.sources import passages
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 POSITIVE_CONTROL = "BOS text"
 REFERENCES = ("text", "context")
 UNRELATED = below(0.1, "a tenth of the way from unrelated texts to equal ones")
 CAN_TELL = above(0.1, "as far from unrelated as the criterion asks")
 
-PROTOCOL = Protocol(
+PROTOCOL = base.Protocol(
     paper="For 50 texts of 128 tokens the model writes on after e, m and combinations with its "
     "beginning-of-text token; the authors read what it writes.",
     ours="The similarity of what is written to the text, measured by a sentence encoder, minus "
@@ -59,14 +47,14 @@ class Params(ExperimentParams):
     Fits with an accuracy below `min_accuracy` are left out and counted.
     """
 
-    source: PassageSource = "unseen"
+    source: base.PassageSource = "unseen"
     n_texts: int = Field(50, ge=2)
     n_tokens: int = Field(128, ge=1)
     context_tokens: int = Field(128, ge=1)
     n_new_tokens: int = Field(256, ge=2)
     prompts: tuple[Prompt, ...] = Field(get_args(Prompt)[: -len(CONTROLS)], min_length=1)
     temperatures: tuple[float, ...] = Field((0.0, 1.0), min_length=1)
-    arrangement: ArrangementName | None = None
+    arrangement: base.ArrangementName | None = None
     min_accuracy: float = Field(1.0, ge=0, le=1)
 
 
@@ -82,7 +70,7 @@ def specs(params: Params, known: Known) -> list[Spec]:
 
 def fits(params: Params) -> list[FitSpec]:
     """One fit for each text."""
-    return [fit(params, [text]) for text in texts_of(params, params.n_tokens)]
+    return [base.fit(params, [text]) for text in base.texts_of(params, params.n_tokens)]
 
 
 def readouts(params: Params, results: list[Result]) -> list[ReadoutSpec]:
@@ -113,11 +101,11 @@ def meanings(params: Params, written: Result) -> tuple[SentenceVectorsSpec, ...]
     decode = model_card(params.model).tokenizer.decode
     texts = [fit.texts[0] for fit in ReadoutSpec(**written.spec).fits]
     sentences = (
-        [decode(row) for row in written.arrays["tokens"].tolist()],
-        [decode(text.tokens) for text in texts],
-        _contexts(params, [text.id for text in texts]),
+        tuple(decode(row) for row in written.arrays["tokens"].tolist()),
+        base.decoded(params, texts),
+        tuple(_contexts(params, [text.id for text in texts])),
     )
-    return tuple(SentenceVectorsSpec(model=EMBEDDED, sentences=tuple(s)) for s in sentences)
+    return tuple(SentenceVectorsSpec(model=EMBEDDED, sentences=s) for s in sentences)
 
 
 def _contexts(params: Params, names: list[str]) -> list[str]:
@@ -133,8 +121,7 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
     Columns: model, profile, text, prompt, temperature, wanted (the text), generated, distinct_1,
     distinct_2; text_own and context_own, similarities of `generated` to its text and context;
     text_gain and context_gain, what they have over a random pairing
-    (`reproducer.analysis.dyads.gains`); n_tokens,
-    recipe, n_texts, n_left_out, device.
+    (`reproducer.analysis.dyads.gains`); n_tokens, recipe, n_texts, n_left_out, device.
     """
     results = known.all(fits(params))
     written = known.all(readouts(params, results))
@@ -184,38 +171,41 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
     for keys, group in df.groupby(["temperature", "prompt"], sort=False) if len(df) else ():
         cells[keys] = {}
         for name in REFERENCES:
-            cells[keys][f"similarity to own {name}"] = f"{group[f'{name}_own'].mean():.3f}"
+            cells[keys][f"similarity to own {name}"] = base.number(group[f"{name}_own"].mean(), 3)
             gain = gain_interval(group[f"{name}_gain"])
-            cells[keys][f"gain, {name}"] = with_interval(gain, 3, signed=True)
-        distincts = {f"distinct-{n}": f"{group[f'distinct_{n}'].mean():.2f}" for n in (1, 2)}
-        cells[keys] |= distincts
-    index = pd.MultiIndex.from_tuples(list(cells), names=["temperature", "prompt"])
-    return pd.DataFrame(list(cells.values()), index=index)
+            cells[keys][f"gain, {name}"] = base.with_interval(gain, 3, signed=True)
+        for n in (1, 2):
+            cells[keys][f"distinct-{n}"] = base.number(group[f"distinct_{n}"].mean())
+    return base.table_of(cells, ["temperature", "prompt"])
 
 
-def figure(df: pd.DataFrame) -> Figure:
-    """Gain in similarity over other texts by prompt, with 95 % intervals; controls on the right."""
-    temperatures = list(dict.fromkeys(df["temperature"])) if len(df) else []
-    drawn, axes = plots.figure(max(1, len(temperatures)), squeeze=False, sharey=True)
-    styles = plots.line_styles(REFERENCES)
-    for axis, temperature in zip(axes[0], temperatures, strict=False):
-        groups = dict(list(df[df["temperature"] == temperature].groupby("prompt", sort=False)))
-        for shift, (name, style) in zip((-0.1, 0.1), styles.items(), strict=True):
-            intervals = [gain_interval(group[f"{name}_gain"]) for group in groups.values()]
-            ends = [[i.estimate, i.low, i.high] for i in intervals]
-            centre, low, high = np.array(ends).T
-            place = np.arange(len(groups)) + shift
-            bars = {"color": style["color"], "marker": style["marker"], "linestyle": ""}
-            reach = np.nan_to_num([centre - low, high - centre])
-            axis.errorbar(place, centre, reach, label=name, capsize=2, **bars)
-        axis.axhline(0, color="black", lw=0.8)
-        n_controls = sum(prompt in CONTROLS for prompt in groups)
-        axis.axvline(len(groups) - n_controls - 0.5, color="black", lw=0.8, ls=":")
-        axis.set_xticks(range(len(groups)), list(groups), rotation=45, ha="right")
-        title = "greedy" if temperature == 0 else f"sampled, temperature {temperature:g}"
-        axis.set(xlabel="what the model writes after", title=title)
-    axes[0, 0].set_ylabel("similarity to own, minus to others'")
-    plots.legend(axes[0, -1], title="similarity to", loc="upper left", bbox_to_anchor=(1, 1))
+def figure(df: pd.DataFrame) -> plots.Figure:
+    """Gain in similarity over other texts by prompt, with 95 % intervals; controls at the bottom.
+
+    A dotted line stands where a claim's criterion does.
+    """
+    by_temperature = list(df.groupby("temperature", sort=False)) if len(df) else []
+    drawn, axes = plots.panels(len(by_temperature), height=3.6, sharex=True, sharey=True)
+    for axis, (temperature, rows) in zip(axes, by_temperature, strict=False):
+        prompts = dict(list(rows.groupby("prompt", sort=False)))
+        plots.dots(
+            axis,
+            {
+                f"to its {name}": {
+                    p: gain_interval(of[f"{name}_gain"]) for p, of in prompts.items()
+                }
+                for name in REFERENCES
+            },
+        )
+        n_controls = sum(prompt in CONTROLS for prompt in prompts)
+        ends = len(prompts) - n_controls - 0.4, len(prompts) - 0.6
+        axis.axhspan(*ends, color="#eeeeee", zorder=0, label="controls")
+        axis.axvline(0, color="black", lw=0.8)
+        axis.axvline(UNRELATED.most, color="black", lw=0.8, ls=":")
+        axis.set_title("greedy" if temperature == 0 else f"temperature {temperature:g}")
+        axis.set_xlabel("gain in similarity")
+    axes[0].set_ylabel("what the model writes after")
+    plots.legend(axes[0], ncols=3)
     return drawn
 
 
@@ -234,13 +224,10 @@ def examples(df: pd.DataFrame, n_texts: int = 2, n_characters: int = 90) -> pd.D
 
 def note(df: pd.DataFrame) -> str:
     """One line for the page: what was read out, and what was left out."""
-    if df.empty:
-        return "No result of this profile is stored."
-    first = df.iloc[0]
-    return (
-        f"Computed with {first['model']} on {first['device']}, profile {first['profile']}: "
-        f"{first['n_texts']} texts of {first['n_tokens']} tokens, recipe {first['recipe']}; "
-        f"{first['n_left_out']} unsolved fits left out."
+    return base.note(
+        df,
+        "{n_texts} texts of {n_tokens} tokens, recipe {recipe}; {n_left_out} unsolved fits left "
+        "out.",
     )
 
 
