@@ -145,6 +145,11 @@ def number(value: float | None, digits: int = 2, signed: bool = False) -> str:
     return f"{value:{'+' if signed else ''}z.{digits}f}"
 
 
+def share(value: float | None) -> str:
+    """A share as a cell of a table, in per cent; a dash where there is none."""
+    return "–" if value is None or math.isnan(value) else f"{value:.0%}"
+
+
 def with_interval(interval: Interval, digits: int = 2, signed: bool = False) -> str:
     """An estimate and its interval as a cell of a table, the interval only where there is one."""
     ends = interval.estimate, interval.low, interval.high

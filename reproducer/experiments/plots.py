@@ -1,7 +1,7 @@
 """One look for all figures: style and colours, the papers' values, what this run did not test.
 
-A figure is drawn as wide as a page on a desk and read at half of that on a phone, where its letters
-must still be large enough: two panels side by side, each of one or two lines' labels, are the most.
+A phone shows a figure at half its size, and its letters must still be large enough to read: no
+more than two panels stand side by side, and legends stand below.
 """
 
 from __future__ import annotations
@@ -47,8 +47,6 @@ STYLE = {
     "grid.linewidth": 0.6,
     "font.size": 11,
     "axes.titlesize": 11,
-    "legend.fontsize": 10,
-    "legend.frameon": False,
     "svg.hashsalt": "reproducer",
 }
 
@@ -81,7 +79,7 @@ def panels(n: int, height: float = 2.8, **options) -> tuple[Figure, list[Axes]]:
 
 def nothing(why: str) -> Figure:
     """A figure that says why there is nothing to draw."""
-    drawn, axis = figure(figsize=(7.0, 1.2))
+    drawn, axis = figure(figsize=(5.6, 1.2))
     axis.text(0.5, 0.5, why, ha="center", va="center", transform=axis.transAxes)
     axis.set_axis_off()
     return drawn
@@ -140,6 +138,8 @@ def legend(*axes: Axes, ncols: int = 2, **options) -> None:
     """One legend below the figure, of all that `axes` have named, if anything."""
     named = (zip(*axis.get_legend_handles_labels(), strict=True) for axis in axes)
     entries = {label: handle for pairs in named for handle, label in pairs}
+    for name in ("model", "source"):  # seaborn's headings
+        entries.pop(name, None)
     for axis in axes:
         if axis.get_legend():  # seaborn's own
             axis.get_legend().remove()

@@ -7,16 +7,13 @@ sides as well as we can (see `reproducer.readings.decoding`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 from pydantic import Field, model_validator
 
 from reproducer.analysis.crossings import first_reached
 from reproducer.analysis.intervals import share_interval
 from reproducer.errors import ReproducerError
-from reproducer.experiments import plots
-from reproducer.experiments.base import Protocol, number, on_one_device
+from reproducer.experiments import base, plots
 from reproducer.experiments.claims import NOT_IN_PAPERS, Verdict, above, verdict
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.published import published
@@ -25,15 +22,12 @@ from reproducer.readings.speed import DecodingSpec
 from reproducer.results.known import Known
 from reproducer.results.provenance import joined_devices
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 WAYS = ("one pass", "autoregressive")
 CODES = ("library", "fast")
 SIDES = {"library": "the library's generate", "fast": "a cache of fixed size and graphs"}
 PAPERS_RATIO, TARGET = 279, 100
 
-PROTOCOL = Protocol(
+PROTOCOL = base.Protocol(
     paper="Six models on a GPU, each at the longest text that one pass reconstructs, 128 to 724 "
     "tokens; tokens a second of one pass over those of autoregressive decoding, mean over models.",
     ours="The same, with the library's code and with our own on both sides, one text and many at a "
@@ -72,11 +66,15 @@ class Params(ExperimentParams):
 
 def longest_published(model: str) -> int:
     """The longest text, in tokens, that the paper reconstructs with an architecture."""
-    capacity = published("capacity")
-    longest = capacity[capacity["model"] == model.removeprefix(RANDOM_PREFIX)]["max_tokens"]
-    if longest.empty:
+    longest = _longest_published(model)
+    if pd.isna(longest):
         raise ReproducerError(f"the paper gives no length for {model!r}: set lengths")
-    return int(longest.max())
+    return int(longest)
+
+
+def _longest_published(model: str) -> float:
+    capacity = published("capacity")
+    return capacity.loc[capacity["model"] == model.removeprefix(RANDOM_PREFIX), "max_tokens"].max()
 
 
 def specs(params: Params, known: Known) -> list[DecodingSpec]:
@@ -105,7 +103,7 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
             **r.metrics,
             **{name: r.provenance[name] for name in ("dtype", "device")},
         }
-        for r in on_one_device(known.all(specs(params, known)))
+        for r in base.on_one_device(known.all(specs(params, known)))
     ]
     return pd.DataFrame(timings).assign(profile=params.profile) if timings else pd.DataFrame()
 
@@ -122,9 +120,10 @@ def ratios(df: pd.DataFrame) -> pd.DataFrame:
 
 def table(df: pd.DataFrame) -> pd.DataFrame:
     """Tokens a second of both ways and their ratio."""
-    both = ratios(df)
     digits = {"one pass": 0, "autoregressive": 1, "ratio": 1}
-    return both.apply(lambda column: column.map(lambda v: number(v, digits[column.name])))
+    return ratios(df).apply(
+        lambda column: column.map(lambda v: base.number(v, digits[column.name]))
+    )
 
 
 def crossover_table(df: pd.DataFrame) -> pd.DataFrame:
@@ -147,80 +146,75 @@ def crossover_table(df: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(cells, columns=["model", "tokens", match, "ratio at equal batch"])
 
 
-def figure(df: pd.DataFrame) -> Figure:
+def figure(df: pd.DataFrame) -> plots.Figure:
     """One text at a time: tokens a second of both ways and codes, and their ratio to the paper's.
 
     The ratio's grey mark is the number of tokens, which it cannot exceed by much; the line is the
-    paper's mean.
+    paper's mean, the band the lengths of its texts.
     """
-    drawn, (left, right) = plots.figure(2, figsize=(11, 4.6))
+    drawn, (speed, ratio) = plots.figure(1, 2, figsize=(5.6, 7))
     single = df[df["batch"] == 1] if len(df) else df
-    models = list(dict.fromkeys(single["model"])) if len(single) else []
-    kinds = [(way, code) for way in WAYS for code in CODES]
-    styles = plots.line_styles(f"{way}, {code} code" for way, code in kinds)
-    for i, (label, style) in enumerate(styles.items() if models else ()):
-        way, code = kinds[i]
-        cell = single[(single["way"] == way) & (single["code"] == code)]
-        _marks(left, models, cell["model"], cell["tokens_per_second"], (i - 1.5) / 6, label, style)
-    both = ratios(single)
-    for i, (code, style) in enumerate(plots.line_styles(CODES).items() if len(both) else ()):
-        cell = both[both.index.get_level_values("code") == code]
-        names = cell.index.get_level_values("model")
-        _marks(right, models, names, cell["ratio"], (i - 0.5) / 4, f"{code} code", style)
-    if models:
-        _finish(left, right, single, models)
+    if single.empty:
+        return drawn
+    lengths = single.groupby("model", sort=False)["n_tokens"].first()
+    both = ratios(single).reset_index()
+    kinds = [f"{way}, {code} code" for way in WAYS for code in CODES]
+    single = single.assign(kind=single["way"] + ", " + single["code"] + " code")
+    _marks(speed, lengths, single, "tokens_per_second", kinds)
+    if len(both):
+        both["kind"] = "ratio, " + both["code"] + " code"
+        _marks(ratio, lengths, both, "ratio", [f"ratio, {code} code" for code in CODES])
+    ratio.plot(range(len(lengths)), lengths, "_", color=plots.GREY, markersize=28, label="tokens N")
+    ratio.axhline(PAPERS_RATIO, color="black", lw=1, ls="--", label=f"paper: mean {PAPERS_RATIO}")
+    theirs = published("capacity").query("not shared_m").groupby("model")["max_tokens"].max()
+    ends = theirs.min(), theirs.max()
+    ratio.axhspan(*ends, color="#eeeeee", zorder=0, label=f"paper: N, {ends[0]} to {ends[1]}")
+    for axis, name in ((speed, "tokens per second"), (ratio, "ratio, one pass ÷ autoregressive")):
+        axis.set_xticks(range(len(lengths)), [f"{m}\nN = {n}" for m, n in lengths.items()])
+        axis.tick_params("x", labelrotation=20 if len(lengths) > 2 else 0)
+        axis.set(xlabel="", ylabel=name, xlim=(-0.5, len(lengths) - 0.5))
+        plots.log_axis(axis)
+    plots.legend(speed, ratio)
     return drawn
 
 
-def _marks(axis, models, names, values, shift, label, style) -> None:
-    """Values above their models, moved a little so that series do not hide one another."""
-    look = {k: v for k, v in style.items() if k != "linestyle"}
-    axis.plot([models.index(n) + shift for n in names], values, linestyle="", label=label, **look)
+def _marks(
+    axis: plots.Axes, models: pd.Series, frame: pd.DataFrame, value: str, kinds: list[str]
+) -> None:
+    """Values above their models, moved a little so that kinds do not hide one another."""
+    import seaborn as sns
+
+    look = {
+        "markers": list(plots.MARKERS[: len(kinds)]),
+        "palette": list(plots.PALETTE[: len(kinds)]),
+    }
+    place = {"x": "model", "order": models.index, "hue": "kind", "hue_order": kinds, "dodge": 0.5}
+    sns.pointplot(frame, y=value, **place, **look, linestyle="none", errorbar=None, ax=axis)
 
 
-def _finish(left, right, single: pd.DataFrame, models: list[str]) -> None:
-    lengths = single.groupby("model")["n_tokens"].first()
-    places = range(len(models))
-    ticks = [lengths[model] for model in models]
-    right.plot(places, ticks, "_", color="#777777", markersize=24, label="tokens N")
-    right.axhline(PAPERS_RATIO, color="black", lw=1, ls="--", label=f"paper: {PAPERS_RATIO}, GPU")
-    for axis, name in ((left, "tokens per second"), (right, "ratio, one pass ÷ autoregressive")):
-        axis.set_xticks(places, [f"{m}\nN = {lengths[m]}" for m in models])
-        axis.tick_params("x", labelrotation=20 if len(models) > 2 else 0)
-        axis.set(ylabel=name, xlim=(-0.5, len(models) - 0.5))
-        plots.log_axis(axis)
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize="small")
-
-
-def batch_figure(df: pd.DataFrame) -> Figure:
+def batch_figure(df: pd.DataFrame) -> plots.Figure:
     """Tokens a second against texts decoded together, fast code; a panel for each model."""
     fast = df[df["code"] == "fast"] if len(df) else df
-    models = list(dict.fromkeys(fast["model"])) if len(fast) else []
-    n_columns = min(3, max(1, len(models)))
-    n_rows = max(1, -(-len(models) // n_columns))
-    drawn, axes = plots.figure(n_columns, n_rows, squeeze=False, sharex=True)
-    for axis, model in zip(axes.flat, models, strict=False):
-        timed = fast[fast["model"] == model].sort_values("batch")
+    models = list(fast.groupby("model", sort=False)) if len(fast) else []
+    drawn, axes = plots.panels(len(models), sharex=True)
+    for axis, (model, timed) in zip(axes, models, strict=False):
         for way, style in plots.line_styles(WAYS).items():
-            some = timed[timed["way"] == way]
+            some = timed[timed["way"] == way].sort_values("batch")
             axis.plot(some["batch"], some["tokens_per_second"], label=way, **style)
         plots.powers_axis(axis, timed["batch"])
         plots.log_axis(axis)
         axis.set(xlabel="texts decoded together", title=model)
-        axis.legend()
-    for axis in axes.flat[len(models) :]:
-        axis.remove()
-    axes[0, 0].set_ylabel("tokens per second")
+    axes[0].set_ylabel("tokens per second")
+    plots.legend(*axes)
     return drawn
 
 
 def note(df: pd.DataFrame) -> str:
     """One line for the page: what was timed, where, and how steady the times were."""
     if df.empty:
-        return "No result of this profile is stored."
+        return base.NOTHING_STORED
     return (
-        f"Timed on {joined_devices(df['device'])} ({', '.join(sorted(df['dtype'].unique()))}), "
-        f"profile {df['profile'].iloc[0]}. Slowest minus fastest repeat, as a share of the median: "
+        f"Timed in {base.where(df)}. Slowest minus fastest repeat, as a share of the median: "
         f"{df['spread'].median():.0%} typically, {df['spread'].max():.0%} at worst."
     )
 
@@ -232,8 +226,8 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
 
 def _faster(df: pd.DataFrame, code: str) -> Verdict:
     both = ratios(df).reset_index()
-    single = both[(both["code"] == code) & (both["batch"] == 1)] if len(both) else both
-    judged = single[[*map(_at_papers_length, single["model"], single["n_tokens"])]]
+    single = both.query("code == @code and batch == 1") if len(both) else both
+    judged = single[single["n_tokens"] >= single["model"].map(_longest_published).astype(float)]
     on_gpu = df["on_gpu"].all() and len(judged) > 0
     ratio = (judged if on_gpu else single)["ratio"]
     mean = f"mean ratio {ratio.mean():.1f}, " if len(ratio) else ""
@@ -253,10 +247,3 @@ def _faster(df: pd.DataFrame, code: str) -> Verdict:
         f"{SIDES[code]}, in tokens a second: share of models ({mean}on "
         f"{joined_devices(df['device'])})",
     )
-
-
-def _at_papers_length(model: str, n_tokens: int) -> bool:
-    try:
-        return n_tokens >= longest_published(model)
-    except ReproducerError:
-        return False  # no model of the paper's

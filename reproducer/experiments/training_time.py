@@ -7,14 +7,11 @@ counted in fits. Untrained architectures (`random:<name>`) have a time a step bu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 from pydantic import Field
 
 from reproducer.analysis.intervals import ratio_interval
-from reproducer.experiments import plots
-from reproducer.experiments.base import Protocol, fit, number, on_one_device
+from reproducer.experiments import base, plots
 from reproducer.experiments.claims import Verdict, below, verdict
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.published import published
@@ -27,11 +24,9 @@ from reproducer.results.provenance import joined_devices
 from reproducer.results.specs import Result, Spec
 from reproducer.texts.sources import load_texts
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-PROTOCOL = Protocol(
+# What is taken from fits, in types that have a place for what a model without fits lacks.
+FITTED = {"n_tokens": int, "text": object, "steps": float, "solved": float}
+PROTOCOL = base.Protocol(
     paper="Six models on an A100 or H100 with 80 GB, seconds to train one pair of vectors for each "
     "N from 32 to 512, averaged over the sources of texts.",
     ours="Steps counted in fits, times the seconds of a step timed alone. Judged are the paper's "
@@ -69,7 +64,7 @@ def fits(params: Params, model: str) -> list[FitSpec]:
     card, longest = model_card(model), max(params.lengths)
     texts = load_texts(params.source, model, params.n_texts, longest)
     return [
-        fit(params, [text.prefix(n_tokens)], model=model, arrangement=card.arrangement)
+        base.fit(params, [text.prefix(n_tokens)], model=model, arrangement=card.arrangement)
         for n_tokens in params.lengths
         for text in texts
     ]
@@ -92,16 +87,19 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
     batched_seconds (the same times `steps`); batch, profile, recipe, dtype, device, on_gpu. What an
     unfitted model does not have is missing.
     """
-    timings = on_one_device(known.all(s for model in params.models for s in steps(params, model)))
+    timings = base.on_one_device(
+        known.all(s for model in params.models for s in steps(params, model))
+    )
     frames = []
     for model in params.models:
         timed = _timed([r for r in timings if r.spec["model"] == model], params.batch)
         if not timed.empty:
-            fitted = _fitted(known.all(fits(params, model), arrays=False))
+            fitted = base.fit_frame(known.all(fits(params, model)), params)[list(FITTED)]
+            fitted = fitted.astype(FITTED)
             frames.append(timed.merge(fitted, how="left", on="n_tokens").assign(model=model))
     if not frames:
         return pd.DataFrame()
-    facts = {"profile": params.profile, "batch": params.batch, "recipe": params.recipe}
+    facts = params.model_dump(include={"profile", "batch", "recipe"})
     df = pd.concat(frames, ignore_index=True).assign(**facts)
     return df.assign(
         seconds=df["step_seconds"] * df["steps"],
@@ -126,17 +124,6 @@ def _timed(timings: list[Result], batch: int) -> pd.DataFrame:
         for r in timings
         if r.spec["batch"] == 1 and (r.spec["n_tokens"], batch) in share
     )
-
-
-def _fitted(results: list[Result]) -> pd.DataFrame:
-    columns = {
-        "n_tokens": [len(r.spec["texts"][0]["tokens"]) for r in results],
-        "text": [r.spec["texts"][0]["id"] for r in results],
-        "steps": [r.metrics["steps"] for r in results],
-        "solved": [r.metrics["solved"] for r in results],
-    }
-    types = {"n_tokens": int, "text": object, "steps": float, "solved": float}
-    return pd.DataFrame(columns).astype(types)
 
 
 def _paper(df: pd.DataFrame) -> pd.Series:
@@ -167,60 +154,53 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
         "paper, seconds a fit": (means["paper"], 0),
         "steps in the paper's time": (means["paper"] / means["step_seconds"], 0),
     }
-    cells = {name: v.map(lambda x, d=d: number(x, d)) for name, (v, d) in columns.items()}
+    cells = {name: v.map(lambda x, d=d: base.number(x, d)) for name, (v, d) in columns.items()}
     return pd.DataFrame({name: c for name, c in cells.items() if (c != "–").any()})
 
 
-def figure(df: pd.DataFrame) -> Figure:
+def figure(df: pd.DataFrame) -> plots.Figure:
     """Milliseconds a step and text against N; seconds a fit against N, with the paper's models."""
-    drawn, (left, right) = plots.figure(2, figsize=(11, 4.2))
-    models = list(dict.fromkeys(df["model"])) if len(df) else []
-    for model, style in plots.line_styles(models).items():
-        means = df[df["model"] == model].groupby("n_tokens").mean(numeric_only=True)
-        look = {"color": style["color"], "marker": style["marker"]}
-        for batched, dash in (("", "-"), ("batched_", ":")):
-            name = model if not batched else f"{model}, {df['batch'].iloc[0]} together"
-            milliseconds = 1000 * means[f"{batched}step_seconds"]
-            left.plot(means.index, milliseconds, linestyle=dash, label=name, **look)
-            right.plot(means.index, means[f"{batched}seconds"], linestyle=dash, **look)
-    _draw_paper(right)
-    theirs = published("training_seconds")["n_tokens"]
-    lengths = df["n_tokens"] if models else theirs
-    for axis, ticks, name in (
-        (left, lengths, "milliseconds a step and text"),
-        (right, [*lengths, *theirs], "seconds a fit"),
+    drawn, (step, fit) = plots.figure(1, 2, figsize=(5.6, 7.5), sharex=True)
+    models = list(df.groupby("model", sort=False)) if len(df) else []
+    styles = plots.line_styles(name for name, _ in models)
+    for model, rows in models:
+        means = rows.groupby("n_tokens").mean(numeric_only=True)
+        look = {"color": styles[model]["color"], "marker": styles[model]["marker"]}
+        for kind, dash, name in (
+            ("", "-", model),
+            ("batched_", ":", f"{model}, {rows['batch'].iloc[0]} together"),
+        ):
+            look |= {"linestyle": dash, "label": name}
+            step.plot(means.index, 1000 * means[f"{kind}step_seconds"], **look)
+            fit.plot(means.index, means[f"{kind}seconds"], **look)
+    theirs, lengths = published("training_seconds"), df["n_tokens"] if len(df) else []
+    for (model, rows), marker in zip(
+        theirs.groupby("model", sort=False), plots.MARKERS, strict=False
     ):
-        plots.powers_axis(axis, ticks)
+        look = {"marker": marker, "mfc": "none", "lw": 0.8, "color": plots.GREY}
+        fit.plot(rows["n_tokens"], rows["seconds"], "--", label=f"paper: {model}", **look)
+    plots.not_tested(fit.axvspan, lengths, theirs["n_tokens"])
+    for axis, name in ((step, "milliseconds a step and text"), (fit, "seconds a fit")):
+        plots.powers_axis(axis, [*lengths, *theirs["n_tokens"]])
         plots.log_axis(axis)
         axis.set(xlabel="tokens N", ylabel=name)
-    if models:
-        left.legend()
-    right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    plots.legend(step, fit)
     return drawn
-
-
-def _draw_paper(axis: Axes) -> None:
-    for i, (model, theirs) in enumerate(published("training_seconds").groupby("model", sort=False)):
-        look = {"marker": plots.MARKERS[i], "mfc": "none", "lw": 0.8, "color": "#777777"}
-        axis.plot(theirs["n_tokens"], theirs["seconds"], "--", label=f"paper: {model}", **look)
 
 
 def note(df: pd.DataFrame) -> str:
     """One line for the page: where it was timed, and what was fitted."""
     if df.empty:
-        return "No result of this profile is stored."
+        return base.NOTHING_STORED
     fitted = df.dropna(subset="steps")
     counted = "no fits"
     if not fitted.empty:
         counted = (
             f"{len(fitted)} fits of {fitted['text'].nunique()} texts by the recipe "
-            f"{fitted['recipe'].iloc[0]}, "
-            f"{int((fitted['solved'] == 0).sum())} of them not solved within the budget"
+            f"{fitted['recipe'].iloc[0]}, {int((fitted['solved'] == 0).sum())} of them not solved "
+            "within the budget"
         )
-    return (
-        f"Timed on {joined_devices(df['device'])} "
-        f"({', '.join(sorted(df['dtype'].unique()))}), profile {df['profile'].iloc[0]}; {counted}."
-    )
+    return f"Timed in {base.where(df)}; {counted}."
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:

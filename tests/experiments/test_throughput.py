@@ -124,7 +124,7 @@ def test_lengths_must_fit_the_models():
 
 def test_the_figure_draws_the_paper_s_ratio_and_tells_values_apart():
     left, right = experiment.figure(papers_models(lambda i, code: 200 + i)).axes
-    assert 279 in [line.get_ydata()[0] for line in right.get_lines()]
+    assert 279 in [y for line in right.get_lines() for y in line.get_ydata()[:1]]
     places = [x for line in left.get_lines() for x in line.get_xdata()]
     assert len(set(np.round(places, 6))) == len(places) == 24
     for axis in (left, right):
