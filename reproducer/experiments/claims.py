@@ -47,18 +47,8 @@ Word = Literal[
     "holds",
     "does not hold",
 ]
-__all__ = [
-    "Criterion",
-    "Part",
-    "Verdict",
-    "above",
-    "below",
-    "judge",
-    "verdict",
-    "with_holm",
-    "within",
-    "word",
-]
+# What a claim is written with stands here; criteria.py says what it means.
+__all__ = ["Part", "Verdict", "above", "below", "judge", "verdict", "with_holm", "within", "word"]
 NOT_IN_PAPERS = "not in the papers"
 UNTRAINED = "tiny"  # the random weights of the tests
 MANY = 10_000
@@ -131,6 +121,9 @@ class Part(NamedTuple):
     criterion: Criterion
     name: str = ""
 
+    def titled(self, text: str) -> str:
+        return f"{self.name}: {text}" if self.name else text
+
 
 def verdict(
     df: pd.DataFrame,
@@ -172,7 +165,7 @@ def verdict(
         published=published,
         model=", ".join(models),
         profile=df["profile"].iloc[0] if len(df) else "",
-        criterion="; ".join(_titled(part, str(part.criterion)) for part in judged),
+        criterion="; ".join(part.titled(str(part.criterion)) for part in judged),
         verdict=said,
         own=own,
         p=_finite(_joint_p(judged, outcomes, said)) if ready else None,
@@ -220,16 +213,12 @@ def _weakest(parts: Sequence[Part], outcomes: Sequence[Outcome]) -> Part | None:
 
 
 def _numbers(part: Part | None) -> dict[str, float | int | None]:
+    names = ("ours", "low", "high", "smallest_effect")
     if part is None:
-        return {"ours": None, "low": None, "high": None, "n": 0, "smallest_effect": None}
-    interval = part.interval
-    return {
-        "ours": _finite(interval.estimate),
-        "low": _finite(interval.low),
-        "high": _finite(interval.high),
-        "n": interval.n,
-        "smallest_effect": _finite(smallest_shown(interval, part.criterion)),
-    }
+        return {"n": 0} | dict.fromkeys(names)
+    interval, criterion, _ = part
+    ends = interval.estimate, interval.low, interval.high, smallest_shown(interval, criterion)
+    return {"n": interval.n} | dict(zip(names, map(_finite, ends), strict=True))
 
 
 def _wanted(parts: Sequence[Part], outcomes: Sequence[Outcome], unit: str) -> str:
@@ -248,11 +237,7 @@ def _wanted(parts: Sequence[Part], outcomes: Sequence[Outcome], unit: str) -> st
 def _told(part: Part, outcome: Outcome) -> str:
     i = part.interval
     numbers = f"{i.estimate:.2f} ({i.low:.2f} … {i.high:.2f}), n = {i.n}"
-    return _titled(part, f"{numbers}, {part.criterion}: {outcome if i.given else i.needs}")
-
-
-def _titled(part: Part, text: str) -> str:
-    return f"{part.name}: {text}" if part.name else text
+    return part.titled(f"{numbers}, {part.criterion}: {outcome if i.given else i.needs}")
 
 
 def _finite(value: float) -> float | None:

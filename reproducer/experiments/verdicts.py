@@ -6,23 +6,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from reproducer.experiments.base import number
 from reproducer.experiments.claims import Verdict
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 COLUMNS = (
-    "verdict",
-    "claim",
-    "published",
-    "ours",
-    "95 % interval",
-    "n",
-    "criterion",
-    "smallest effect",
-    "Holm",
-    "experiment",
-    "what would decide",
+    *("verdict", "claim", "published", "ours", "95 % interval", "n", "criterion"),
+    *("smallest effect", "Holm", "experiment", "what would decide"),
 )
 
 
@@ -38,19 +30,13 @@ def ledger_table(verdicts: list[Verdict], criteria: bool = True) -> Styler:
     return styled.set_td_classes(marks)
 
 
-def number(value: float | None) -> str:
-    """A number as a table shows it; a dash for none."""
-    return "–" if value is None else f"{value:z.2f}"
-
-
 def _row(v: Verdict) -> dict[str, str | int]:
-    holm = {None: "–", True: "survives", False: "does not survive"}
     low, high = number(v.low), number(v.high)
     return v.model_dump(include={"verdict", "claim", "published", "criterion", "experiment"}) | {
         "ours": number(v.ours),
         "95 % interval": "–" if low == high == "–" else f"{low} … {high}",
         "n": f"{v.n} {v.unit}",
         "smallest effect": number(v.smallest_effect),
-        "Holm": holm[v.holm],
+        "Holm": {None: "–", True: "survives", False: "does not survive"}[v.holm],
         "what would decide": v.needs or "–",
     }
