@@ -27,19 +27,16 @@ from reproducer.results.specs import Result, Spec
 from reproducer.solver.recipes import recipe
 
 PATHS = {"straight": "straight line", "curved": "Bézier curve"}
-SHARES = {
-    "m": "shared by all solutions",
-    "text": "shared by the solutions of a text",
-    "none": "each solution's own",
-}
+SHARES = {"m": "shared by all", "text": "shared by those of a text", "none": "each one's own"}
 PAPERS_LONGEST = 1.2  # arc length ÷ chord
+PARAMS = {"model", "profile", "share", "n_tokens", "recipe", "curve_steps"}  # columns of `rows`
 CONNECTED = 0.99  # lowest accuracy on a curve that joins its ends by solutions
 MIN_CURVE_STEPS = 1000  # with fewer, a curve that fails may only be unfinished
 LEAVES = above(0.2, "a fifth of the tokens is lost")
 STAYS = below(0.2, "four in five tokens are kept at the worst point")
 NEARLY_STRAIGHT = below(1.5, "that of a half circle is 1.57")
 FACTS = (
-    "{n_solutions} solutions of texts of {n_tokens} tokens, m {sharing}, recipe {recipe}; curves "
+    "{n_solutions} solutions of texts of {n_tokens} tokens, m {sharing}; recipe {recipe}; curves "
     "trained for {curve_steps} steps; {n_left_out} unsolved fits left out; {n_pairs} pairs of "
     "{n_texts} texts."
 )
@@ -57,12 +54,10 @@ PROTOCOL = base.Protocol(
 
 
 class Params(ExperimentParams):
-    """Solutions and curves.
+    """`n_seeds` solutions of each text of `n_tokens` tokens; less accurate ones are left out.
 
-    `n_seeds` solutions of each text of `n_tokens` tokens. `share`: `m` shared by all of them ("m",
-    the paper's), by those of a text ("text"), or own ("none"). Those with an accuracy below
-    `min_accuracy` are left out and counted. Curves are trained for `curve_steps` steps and measured
-    at `n_points` values of t.
+    `share`: `m` shared by all of them ("m", the paper's), by those of a text ("text"), or own
+    ("none"). Curves are trained for `curve_steps` steps and measured at `n_points` values of t.
     """
 
     n_tokens: int = Field(64, ge=1)
@@ -98,29 +93,24 @@ def paths(params: Params, points: Iterable[Point]) -> list[PathSpec]:
     for point in points:
         if point.accuracy >= params.min_accuracy:
             by_text.setdefault(point.text.id, []).append(point)
-    rule = recipe(params.recipe, params.curve_steps)
-    return [
-        PathSpec(
+    pairs = (pair for solutions in by_text.values() for pair in combinations(solutions, 2))
+    asked = {"seed": params.seed, "recipe": recipe(params.recipe, params.curve_steps)}
+    curves = (
+        CurveSpec(
             model=params.model,
-            n_points=params.n_points,
-            curve=CurveSpec(
-                model=params.model,
-                recipe=rule,
-                seed=params.seed,
-                ends=tuple(End(fit=p.fit, sequence=p.sequence) for p in pair),
-            ),
+            ends=tuple(End(fit=p.fit, sequence=p.sequence) for p in pair),
+            **asked,
         )
-        for solutions in by_text.values()
-        for pair in combinations(solutions, 2)
-    ]
+        for pair in pairs
+    )
+    return [PathSpec(model=params.model, n_points=params.n_points, curve=c) for c in curves]
 
 
 def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row for each pair of solutions, kind of path and t.
 
-    Columns: model, profile, text, pair, path (`straight`, `curved`), t, accuracy, stretch (arc
-    length ÷ chord of the curve), n_solutions, n_left_out, n_tokens, recipe, curve_steps, share,
-    device.
+    Columns: text, pair, path (`straight`, `curved`), t, accuracy, stretch (arc length ÷ chord of
+    the curve), n_solutions, n_left_out, device, and those of `PARAMS`.
     """
     points = points_of(known.all(fits(params)))
     frames = [_path_frame(result) for result in known.all(paths(params, points))]
@@ -128,20 +118,14 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
         return pd.DataFrame()
     left_out = sum(point.accuracy < params.min_accuracy for point in points)
     return pd.concat(frames, ignore_index=True).assign(
-        model=params.model,
-        profile=params.profile,
-        share=params.share,
-        n_tokens=params.n_tokens,
-        recipe=params.recipe,
-        curve_steps=params.curve_steps,
+        **params.model_dump(include=PARAMS),
         n_solutions=len(points) - left_out,
         n_left_out=left_out,
     )
 
 
 def _path_frame(result: Result) -> pd.DataFrame:
-    spec = PathSpec(**result.spec)
-    end = spec.curve.ends[0]
+    end = PathSpec(**result.spec).curve.ends[0]
     frames = [
         pd.DataFrame({"t": result.arrays["t"], "accuracy": result.arrays[name], "path": name})
         for name in PATHS
@@ -223,8 +207,9 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
         return []
     pairs = drops(df)
     lacking = "solutions that share m" if df["share"].iloc[0] == "none" else ""
-    steps = f"curves of {MIN_CURVE_STEPS} or more steps"
-    unfinished = "" if df["curve_steps"].iloc[0] >= MIN_CURVE_STEPS else steps
+    unfinished = lacking
+    if not lacking and df["curve_steps"].iloc[0] < MIN_CURVE_STEPS:
+        unfinished = f"curves of {MIN_CURVE_STEPS} or more steps"
     longest = pairs[pairs["connected"]].groupby("text")["stretch"].max()
     fall = "accuracy at the ends minus the lowest on the way, mean over the pairs of a text"
     return [
@@ -242,7 +227,7 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
             id="A9.curved",
             claim=f"Bézier curves between them stay among the solutions: {fall}",
             published="near 0; shown as a curve",
-            untested=lacking or unfinished,
+            untested=unfinished,
         ),
         _claim(
             df,
@@ -251,7 +236,7 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
             claim="The curves that stay are nearly straight: arc length ÷ chord, the longest of a "
             "text",
             published=f"{PAPERS_LONGEST}",
-            untested=lacking or unfinished or ("" if len(longest) else "curves that stay"),
+            untested=unfinished or ("" if len(longest) else "curves that stay"),
         ),
     ]
 

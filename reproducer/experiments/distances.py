@@ -141,19 +141,14 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
     for (share, start), fitted in designs.items():
         points = points_of(fitted, from_start=start == "common")
         kept = [point for point in points if point.accuracy >= params.min_accuracy]
-        counts.append(
-            f"{title(share, start)}: {len(kept)} solutions, {len(points) - len(kept)} unsolved "
-            "fits left out"
-        )
+        left_out = f"{len(points) - len(kept)} unsolved fits left out"
+        counts.append(f"{title(share, start)}: {len(kept)} solutions, {left_out}")
         frames += pair_frames(kept, share, start)
     if not frames:
         return pd.DataFrame()
     return pd.concat(frames, ignore_index=True).assign(
-        profile=params.profile,
-        model=params.model,
+        **params.model_dump(include={"model", "profile", "n_tokens", "recipe"}),
         counts="; ".join(counts),
-        n_tokens=params.n_tokens,
-        recipe=params.recipe,
         device=results[0].provenance["device"],
     )
 

@@ -130,10 +130,7 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
         return pd.DataFrame()
     n_texts = len(_accurate(results, params))
     return pd.concat(frames, ignore_index=True).assign(
-        model=params.model,
-        profile=params.profile,
-        n_tokens=params.n_tokens,
-        recipe=params.recipe,
+        **params.model_dump(include={"model", "profile", "n_tokens", "recipe"}),
         n_texts=n_texts,
         n_left_out=len(results) - n_texts,
     )
@@ -153,8 +150,7 @@ def _frames(result: Result, params: Params, known: Known) -> list[pd.DataFrame]:
             "temperature": spec.temperature,
             "wanted": asked[1].sentences,
             "generated": asked[0].sentences,
-            "distinct_1": [distinct(row, 1) for row in tokens],
-            "distinct_2": [distinct(row, 2) for row in tokens],
+            **{f"distinct_{n}": [distinct(row, n) for row in tokens] for n in (1, 2)},
             "device": result.provenance["device"],
         }
     )
