@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,7 @@ from pydantic import Field, model_validator
 
 from reproducer.analysis.intervals import ratio_interval
 from reproducer.errors import ReproducerError
-from reproducer.experiments import plots
-from reproducer.experiments.base import Protocol
+from reproducer.experiments import base, plots
 from reproducer.experiments.claims import Verdict, above, below, verdict, within
 from reproducer.experiments.held import (
     CENSORING,
@@ -42,12 +41,8 @@ from reproducer.models.zoo import MODELS
 from reproducer.results.known import Known
 from reproducer.results.specs import Spec
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 __all__ = ["PROTOCOL", "Params", "claims", "figure", "rows", "specs", "strategies", "table"]
-PROTOCOL = Protocol(
+PROTOCOL = base.Protocol(
     paper="Every length of a grid from 4 to 1448 tokens is fitted for each text of four sources "
     "on six models, with an own m for each text and with one m for all texts of a source. The "
     "table gives the longest length that came back with an accuracy of at least 0.99 for any "
@@ -61,7 +56,12 @@ PROTOCOL = Protocol(
 )
 GROWN, DIRECT = "grown to", "direct"
 NATURAL = ["unseen", "seen"]
-MARKER = {"own m": "o", "shared m": "s"}
+# Of a figure: our column, the paper's, where the axis begins to be logarithmic, and its label.
+QUANTITIES = (
+    ("held_tokens", "max_tokens", 4, "longest prefix that comes back, tokens"),
+    ("h_lm_nats", "h_lm_mean_nats", 32, "its information $H_{LM}$, nats"),
+)
+FAMILIES = {"pythia": ("^", "Pythia, 160M to 1.4B"), "llama": ("D", "Llama, 1B to 8B")}
 ONE_STEP = 2**0.5  # from one length of the papers' grid to the next
 _claim = partial(verdict, unit="texts", experiment="capacity")
 
@@ -126,84 +126,70 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
     deviation over texts. The paper's cells are `longest; nats`.
     """
     ours = capacities(df).assign(kind=lambda d: d["source"].map(kind))
+    mean_std, mean = partial(base.mean_std, digits=1), lambda values: base.number(values.mean())
     columns = {}
     for model, of_model in ours.groupby("model", sort=False):
         groups = of_model.groupby(["way", "kind"])
         columns |= {
             (f"ours ({model})", "texts"): groups.size().astype(str),
             (f"ours ({model})", "longest"): groups["held_tokens"].max().astype(str),
-            (f"ours ({model})", "tokens"): groups["held_tokens"].agg(_mean_and_std),
-            (f"ours ({model})", "nats"): groups["h_lm_nats"].agg(_mean_and_std),
-            (f"ours ({model})", "bits/character"): groups["bits_per_character"].agg(_mean),
+            (f"ours ({model})", "tokens"): groups["held_tokens"].agg(mean_std),
+            (f"ours ({model})", "nats"): groups["h_lm_nats"].agg(mean_std),
+            (f"ours ({model})", "bits/character"): groups["bits_per_character"].agg(mean),
         }
-    theirs = published("capacity")
-    theirs["way"] = np.where(theirs["shared_m"], "shared m", "own m")
-    theirs["kind"] = theirs["source"].map(kind)
-    for model, rows in theirs.groupby("model", sort=False):
-        rows = rows.set_index(["way", "kind"])
-        columns["paper: longest; nats", model] = rows.apply(
+    for model, rows in _published().groupby("model", sort=False):
+        columns["paper: longest; nats", model] = rows.set_index(["way", "kind"]).apply(
             lambda r: f"{r.max_tokens}; {r.h_lm_mean_nats:.0f} ± {r.h_lm_std_nats:.0f}", axis=1
         )
     wide = pd.DataFrame(columns).rename_axis(index=["", "source"])
     return wide.sort_index().fillna("–")
 
 
-def _mean_and_std(values: pd.Series) -> str:
-    return f"{values.mean():.1f} ± {values.std(ddof=0):.1f}"
+def _published() -> pd.DataFrame:
+    theirs = published("capacity")
+    way = np.where(theirs["shared_m"], "shared m", "own m")
+    return theirs.assign(way=way, kind=theirs["source"].map(kind))
 
 
-def _mean(values: pd.Series) -> str:
-    return f"{values.mean():.2f}" if values.notna().any() else "–"
+def figure(df: pd.DataFrame) -> plots.Figure:
+    """Capacity of every text, in tokens and in nats, a column for each source and kind of `m`.
 
-
-def figure(df: pd.DataFrame) -> Figure:
-    """Capacity of every text, in tokens and in nats: a column a source, bars are means."""
-    from matplotlib.lines import Line2D
-
+    Bars are means. Hollow: the paper's models on the like source, their longest length and its
+    mean information.
+    """
     held = capacities(df)
-    drawn, axes = plots.figure(2)
-    names = {
-        "held_tokens": "longest prefix that comes back, tokens",
-        "h_lm_nats": "its information $H_{LM}$, nats",
-    }
-    for axis, (quantity, name) in zip(axes, names.items(), strict=True):
-        _strips(axis, held, quantity)
-        axis.set_ylabel(name)
+    drawn, axes = plots.figure(1, 2, figsize=(5.6, 8))
+    for axis, (ours, theirs, start, name) in zip(axes, QUANTITIES, strict=True):
+        axis.set_yscale("symlog", base=2, linthresh=start)
+        axis.set_yticks([0, *(start * 2**k for k in range(9 if start < 8 else 8))])
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.set(ylabel=name, ylim=(-start / 4, None))
+        _strips(axis, held, ours, theirs)
     if len(held):
         end = held["n_tokens"].max()
-        axes[0].set_ylim(0, 1.08 * end)
-        axes[0].axhline(end, color="#555555", lw=0.8, ls=":", zorder=0)
-        place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-        axes[0].annotate("longest tried", (1, end), (-2, 3), ha="right", fontsize=8, **place)
-        legend = [
-            Line2D([], [], ls="", label=", ".join(series), **series_style(*series))
-            for series in held.groupby(["model", "way"], sort=False).groups
-        ]
-        drawn.legend(handles=legend, loc="outside lower center", ncols=4, frameon=False)
+        axes[0].axhline(end, color=plots.GREY, lw=0.8, ls=":", label="longest tried")
+        plots.not_tested(axes[0].axhspan, held["n_tokens"], published("capacity")["max_tokens"])
+        plots.legend(*axes)
     return drawn
 
 
-def _strips(axis: Axes, held: pd.DataFrame, quantity: str) -> None:
-    sources = list(dict.fromkeys(held["source"]))
-    series = list(held.groupby(["model", "way"], sort=False).groups)
-    width = 0.8 / max(1, len(series))
-    for (*place, source), texts in held.groupby(["model", "way", "source"], sort=False):
-        style = series_style(*place)
-        values = texts[quantity].sort_values()
-        middle = sources.index(source) + (series.index(tuple(place)) + 0.5) * width - 0.4
-        spread = np.linspace(-0.3, 0.3, len(values)) if len(values) > 1 else np.zeros(1)
-        axis.plot(middle + spread * width, values, ls="", ms=4, alpha=0.7, **style)
-        bar = [middle - 0.4 * width, middle + 0.4 * width]
-        axis.plot(bar, [values.mean()] * 2, color=style["color"], lw=2.5)
-    axis.set_xticks(range(len(sources)), sources)
-    axis.set_ylim(0, 1.08 * max([1.0, *held[quantity]]))
-
-
-def series_style(model: str, way: str) -> dict:
-    """Colour by model, marker by way; a shared `m` is hollow."""
-    colour = plots.MODEL_COLOURS.get(model, "#777777")
-    face = "none" if way == "shared m" else colour
-    return {"color": colour, "marker": MARKER[way], "markerfacecolor": face}
+def _strips(axis: plots.Axes, held: pd.DataFrame, ours: str, theirs: str) -> None:
+    places = list(dict.fromkeys(zip(held["source"], held["way"], strict=True)))
+    models = plots.model_colours(held["model"].unique())
+    width = 0.7 / max(1, len(models))
+    for place, texts in held.groupby(["source", "way", "model"], sort=False):
+        middle = places.index(place[:2]) + ([*models].index(place[2]) + 0.5) * width - 0.35
+        values, colour = texts[ours].sort_values(), models[place[2]]
+        x = middle + np.linspace(-0.35, 0.35, len(values)) * width
+        axis.plot(x, values, "o", ms=4, alpha=0.7, color=colour, label=place[2])
+        axis.hlines(values.mean(), x[0], x[-1], color=colour, lw=3)
+    paper = _published()
+    for number, (source, way) in enumerate(places):
+        alike = paper[(paper["kind"] == kind(source)) & (paper["way"] == way)]
+        for family, (marker, name) in FAMILIES.items():
+            values = alike.loc[alike["model"].str.startswith(family), theirs]
+            plots.paper_marks(axis, [number] * len(values), values, marker, label=f"paper: {name}")
+    axis.set_xticks(range(len(places)), ["\n".join(place) for place in places])
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:
@@ -213,63 +199,56 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
     held = capacities(df)
     held = held[held["way"] == "own m"].assign(kind=lambda d: d["source"].map(kind))
     first = held[held["model"] == df["model"].iloc[0]]
-    sizes = [_growth(df, held, family) for family in ("llama", "pythia")]
-    return [*sizes, _natural_alike(df, first), _random_worse(df, first), _growth_helps(df)]
+    unseen, seen, words = (first[first["kind"] == name] for name in (*NATURAL, "random words"))
+    natural = first[first["kind"].isin(NATURAL)]
+    return [
+        *(_growth(df, held, family) for family in ("llama", "pythia")),
+        _claim(
+            first if len(first) else df,
+            (
+                ratio_interval(seen["held_tokens"], unseen["held_tokens"], paired=False),
+                within(1 / ONE_STEP, ONE_STEP, "less than one step of the papers' grid of lengths"),
+            ),
+            untested=censored(unseen=unseen, seen=seen),
+            id="A3.natural",
+            claim="Natural sources are alike: mean tokens of seen over unseen texts with own m; "
+            + CENSORING,
+            published="1.00 (362 and 362, Llama-3.2-1B)",
+        ),
+        _claim(
+            first if len(first) else df,
+            (
+                ratio_interval(words["held_tokens"], natural["held_tokens"], paired=False),
+                below(1 / HALF_STEP, "half a step of the papers' grid of lengths"),
+            ),
+            untested=censored(random=words, natural=natural),
+            id="A3.random",
+            claim="Random words are worse: mean tokens of random words over natural text with own "
+            "m; " + CENSORING,
+            published="0.71 (256 and 362, Llama-3.2-1B)",
+        ),
+        _growth_helps(df),
+    ]
 
 
 def _growth(df: pd.DataFrame, held: pd.DataFrame, family: str) -> Verdict:
-    theirs = published("capacity").query("source == 'pg19' and not shared_m")
+    theirs = _published().query("source == 'pg19' and way == 'own m'")
     nats = theirs[theirs["model"].str.startswith(family)]["h_lm_mean_nats"]
     natural = held[held["kind"].isin(NATURAL) & held["model"].str.startswith(family)]
     present = [model for model in MODELS if model in set(natural["model"])] or [""]
     small, large = _matched(*(natural[natural["model"] == m] for m in (present[0], present[-1])))
     grows = family == "llama"
+    step = "half a step of the papers' grid of lengths"
+    criterion = above(HALF_STEP, step) if grows else below(HALF_STEP, f"no growth of {step}")
     return _claim(
         natural if len(natural) else df,
-        (
-            ratio_interval(large["h_lm_nats"], small["h_lm_nats"]),
-            above(HALF_STEP, "half a step of the papers' grid of lengths")
-            if grows
-            else below(HALF_STEP, "no growth of half a step of the papers' grid of lengths"),
-        ),
+        (ratio_interval(large["h_lm_nats"], small["h_lm_nats"]), criterion),
         untested=censored(small=small, large=large) if present[1:] else "two models of the family",
         id=f"A3.size-{family}",
         claim=f"Capacity {'grows' if grows else 'does not grow'} with model size for "
         f"{family.capitalize()}: mean nats of the same natural texts with own m, largest model "
         f"over smallest; {CENSORING}",
         published=f"{nats.iloc[-1] / nats.iloc[0]:.2f} (PG-19)",
-    )
-
-
-def _natural_alike(df: pd.DataFrame, held: pd.DataFrame) -> Verdict:
-    unseen, seen = (held[held["kind"] == name] for name in NATURAL)
-    return _claim(
-        held if len(held) else df,
-        (
-            ratio_interval(seen["held_tokens"], unseen["held_tokens"], paired=False),
-            within(1 / ONE_STEP, ONE_STEP, "less than one step of the papers' grid of lengths"),
-        ),
-        untested=censored(unseen=unseen, seen=seen),
-        id="A3.natural",
-        claim="Natural sources are alike: mean tokens of seen over unseen texts with own m; "
-        + CENSORING,
-        published="1.00 (362 and 362, Llama-3.2-1B)",
-    )
-
-
-def _random_worse(df: pd.DataFrame, held: pd.DataFrame) -> Verdict:
-    words, natural = held[held["kind"] == "random words"], held[held["kind"].isin(NATURAL)]
-    return _claim(
-        held if len(held) else df,
-        (
-            ratio_interval(words["held_tokens"], natural["held_tokens"], paired=False),
-            below(1 / HALF_STEP, "half a step of the papers' grid of lengths"),
-        ),
-        untested=censored(random=words, natural=natural),
-        id="A3.random",
-        claim="Random words are worse: mean tokens of random words over natural text with own m; "
-        + CENSORING,
-        published="0.71 (256 and 362, Llama-3.2-1B)",
     )
 
 

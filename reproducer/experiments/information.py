@@ -12,16 +12,16 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
+from reproducer.analysis.estimates import Interval
 from reproducer.analysis.intervals import ratio_interval
 from reproducer.errors import ReproducerError
-from reproducer.experiments import plots
-from reproducer.experiments.base import Protocol
+from reproducer.experiments import base, plots
 from reproducer.experiments.claims import Verdict, below, verdict, within
 from reproducer.experiments.held import (
     CENSORING,
@@ -44,11 +44,7 @@ from reproducer.experiments.trials import (
 from reproducer.results.known import Known
 from reproducer.results.specs import Spec
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-PROTOCOL = Protocol(
+PROTOCOL = base.Protocol(
     paper="One or two trained [mem] vectors stand before the text (Kuratov et al.). The logits are "
     "shifted, so the first input token is given: with Llama's tokenizer BOS, with Pythia's the "
     "text's own first token. The vectors start with the spread of the embeddings. The information "
@@ -108,11 +104,11 @@ def _models(params: Params) -> tuple[str, ...]:
 
 
 def _settings(params: Params, known: Known) -> list[Setting]:
-    ways = dict.fromkeys(way for pair in PAIRS for way in reversed(pair))
-    designs = [(first, init) for first in params.firsts for init in params.inits]
+    ways = [way for pair in PAIRS for way in reversed(pair)]
+    designs = list(itertools.product(params.firsts, params.inits))
     return [
         replace(setting, first=first, init=init)
-        for setting in settings(params, _models(params), tuple(ways), known)
+        for setting in settings(params, _models(params), ways, known)
         for first, init in (designs if setting.way in N_MEM else [("", "")])
     ]
 
@@ -132,11 +128,9 @@ def paired(df: pd.DataFrame, pair: tuple[str, str], first: str, init: str) -> pd
         held_tokens=chosen["held_tokens"] - given,
         n_tokens=chosen["n_tokens"] - (first == "t1"),
     )
-    names = pd.MultiIndex.from_product([["nats", "held_tokens", "n_tokens"], SIDES])
-    wide = chosen.pivot(
-        index=["model", "source", "text"], columns="side", values=list(names.unique(0))
-    )
-    return wide.reindex(columns=names).dropna()
+    index, values = ["model", "source", "text"], ["nats", "held_tokens", "n_tokens"]
+    wide = chosen.pivot(index=index, columns="side", values=values)
+    return wide.reindex(columns=pd.MultiIndex.from_product([values, SIDES])).dropna()
 
 
 def _designs(df: pd.DataFrame) -> list[tuple[str, str]]:
@@ -155,11 +149,10 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
     `greedy` is the mean share of a held prefix that greedy decoding returns. The paper gives no
     table here: its text says about 2, and its figure's points lie between 1 and 5.
     """
-    lines = []
+    lines, trained = [], _trained(df)
     for (first, init), pair in itertools.product(_designs(df), PAIRS):
-        trained = _trained(df)
-        greedy = trained[(trained["first"] == first) & (trained["init"] == init)]
-        greedy = greedy[greedy["way"] == pair[0]].groupby(["model", "source"])["greedy_accuracy"]
+        of = trained[trained[["way", "first", "init"]].eq([pair[0], first, init]).all(axis=1)]
+        greedy = of.groupby(["model", "source"])["greedy_accuracy"].mean()
         for place, both in paired(trained, pair, first, init).groupby(level=[0, 1]):
             means = both.mean()
             lines.append(
@@ -169,27 +162,22 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
                     "one pass": pair[1],
                     **dict(zip(("model", "source"), place, strict=True)),
                     "texts": len(both),
-                    **{f"tokens, {side}": f"{means['held_tokens', side]:.1f}" for side in SIDES},
-                    **{f"nats, {side}": f"{means['nats', side]:.1f}" for side in SIDES},
-                    "greedy": _share(greedy.mean().get(place, np.nan)),
-                    "ratio of nats": _ratio_cell(both["nats"]),
+                    **{
+                        f"{unit}, {side}": base.number(means[column, side], 1)
+                        for column, unit in (("held_tokens", "tokens"), ("nats", "nats"))
+                        for side in SIDES
+                    },
+                    "greedy": base.share(greedy.get(place)),
+                    "ratio of nats": base.with_interval(_ratio_of(both["nats"])),
                     "paper's ratio": "about 2 (1 … 5)",
                 }
             )
     return pd.DataFrame(lines)
 
 
-def _share(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.0%}"
-
-
-def _ratio_cell(nats: pd.DataFrame) -> str:
-    found = ratio_interval(*(nats[side] for side in SIDES))
-    ratio, low, high = (
-        f"{x:.2f}" if np.isfinite(x) else "∞" if np.isposinf(x) else "–"
-        for x in (found.estimate, found.low, found.high)
-    )
-    return f"{ratio} ({low} … {high})" if found.given else ratio
+def _ratio_of(sides: pd.DataFrame, **options) -> Interval:
+    """The first column's mean over the second's."""
+    return ratio_interval(sides.iloc[:, 0], sides.iloc[:, 1], **options)
 
 
 def control_table(df: pd.DataFrame) -> pd.DataFrame:
@@ -204,53 +192,40 @@ def control_table(df: pd.DataFrame) -> pd.DataFrame:
     means = df.assign(weights=weights).pivot_table(
         index=["way", "first", "source"], columns=["weights", "model"], values="held_tokens"
     )
-    return means.map(lambda mean: "–" if pd.isna(mean) else f"{mean:.1f}")
+    return base.dashed(means, 1)
 
 
-def figure(df: pd.DataFrame) -> Figure:
+def figure(df: pd.DataFrame) -> plots.Figure:
     """One-pass `H_LM` against autoregressive `H_LM`: dots are texts, large dots means.
 
-    The design is the one that the verdicts are about, or else the first that was run.
+    The design is the one that the verdicts are about, or else the first that was run. Shaded and
+    dashed: where the paper's points lie, and its mean ratio.
     """
-    drawn, axes = plots.figure(2)
+    import seaborn as sns
+
+    drawn, axes = plots.panels(len(PAIRS), height=3)
     trained = _trained(df) if len(df) else df
     designs = _designs(trained) if len(df) else []
     design = DESIGN if DESIGN in designs or not designs else designs[0]
     limit = 1.08 * max([1.0, *trained.get("h_lm_nats", ())])
-    sources = dict(zip(dict.fromkeys(df.get("source", ())), plots.MARKERS, strict=False))
     for axis, pair in zip(axes, PAIRS, strict=True):
-        _lines(axis, limit)
-        if designs:
-            _dots(axis, paired(trained, pair, *design)["nats"], sources)
-        axis.set(
-            xlim=(0, limit),
-            ylim=(0, limit),
-            xlabel=f"autoregressive after {pair[0].replace('mem', '[mem]')}: $H_{{LM}}$, nats",
-            ylabel=f"one pass, {pair[1]}: $H_{{LM}}$, nats",
-        )
-    handles, labels = axes[0].get_legend_handles_labels()
-    if handles:
-        drawn.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+        ends = np.array([0, limit])
+        axis.fill_between(ends, ends / 5, ends, color="#eeeeee", label="paper: 1 to 5 times")
+        axis.plot(ends, ends / 2, "--", color=plots.GREY, label="paper: about 2 times")
+        both = paired(trained, pair, *design)["nats"] if designs else pd.DataFrame()
+        if len(both):
+            sources = both.index.unique("source")
+            names = {"hue": "model", "style": "source", "x": SIDES[0], "y": SIDES[1], "ax": axis}
+            names["palette"] = plots.model_colours(both.index.unique("model"))
+            names["markers"] = dict(zip(sources, plots.MARKERS, strict=False))
+            sns.scatterplot(both, s=30, alpha=0.6, legend=False, **names)
+            means = both.groupby(level=["model", "source"]).mean()
+            sns.scatterplot(means, s=130, edgecolor="black", **names)
+        axis.set(xlim=(-0.03 * limit, limit), ylim=(-0.03 * limit, limit))
+        axis.set_xlabel(f"after {pair[0].replace('mem', '[mem]')}, nats")
+        axis.set_ylabel(f"one pass, {pair[1]}, nats")
+    plots.legend(*axes)
     return drawn
-
-
-def _lines(axis: Axes, limit: float) -> None:
-    for divisor, dash in zip((1, 2, 5), plots.DASHES, strict=False):
-        axis.plot([0, limit], [0, limit / divisor], color="#888888", lw=0.9, ls=dash, zorder=0)
-        name = "y = x" if divisor == 1 else f"y = x/{divisor}"
-        axis.annotate(name, (0.8 * limit, 0.8 * limit / divisor), (-4, 4), fontsize=8, ha="right",
-                      textcoords="offset points")  # fmt: skip
-
-
-def _dots(axis: Axes, nats: pd.DataFrame, markers: dict) -> None:
-    for (model, source), texts in nats.groupby(level=[0, 1]):
-        colour = plots.MODEL_COLOURS.get(model, "#777777")
-        style = {"color": colour, "marker": markers[source], "clip_on": False}
-        x, y = (texts[side] for side in SIDES)
-        axis.scatter(x, y, s=16, alpha=0.5, lw=0, **style)
-        axis.scatter(
-            x.mean(), y.mean(), s=110, edgecolor="black", label=f"{model}, {source}", **style
-        )
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:
@@ -262,12 +237,11 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
 
 def _ratio(trained: pd.DataFrame, pair: tuple[str, str]) -> Verdict:
     both = paired(trained, pair, *DESIGN)
-    nats = [both["nats", side] for side in SIDES]
     n_vectors = pair[0].split()[0]
     return _claim(
         trained,
         (
-            ratio_interval(*nats, units=both.index.get_level_values("text")),
+            _ratio_of(both["nats"], units=both.index.get_level_values("text")),
             within(HALF_STEP, 5, "half a step of the papers' grid; the paper's largest ratio"),
         ),
         untested=_censored(both) if len(both) else "fits with BOS after the [mem]",
@@ -287,15 +261,10 @@ def _control(df: pd.DataFrame) -> Verdict:
         for chosen in (is_control, ~is_control)
     )
     both = pd.concat(sides, axis=1, keys=["untrained", "trained"], join="inner").swaplevel(axis=1)
-    tokens = both["held_tokens"]
     return _claim(
         own[own["base"].isin(both.index.unique(0))] if len(both) else df,
         (
-            ratio_interval(
-                tokens["untrained"],
-                tokens["trained"],
-                units=both.index.get_level_values("text"),
-            ),
+            _ratio_of(both["held_tokens"], units=both.index.get_level_values("text")),
             below(0.5, "what training adds is then the larger part"),
         ),
         untested=_censored(both) if len(both) else "a model with trained and untrained weights",

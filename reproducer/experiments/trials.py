@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 
 from reproducer.analysis.prefix_search import PrefixSearch, Strategy, checked_grid, search_prefix
 from reproducer.errors import require_name
+from reproducer.experiments.base import ArrangementName
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.models.card import model_card
 from reproducer.readings.continuations import ContinuationSpec, contexts, texts_of
@@ -25,7 +26,6 @@ from reproducer.results.fits import FitSpec
 from reproducer.results.growth import GrowSpec
 from reproducer.results.known import Known
 from reproducer.results.specs import Result, SolveSpec, Spec
-from reproducer.solver.arrangements import ARRANGEMENTS
 from reproducer.solver.recipes import Recipe, recipe
 from reproducer.texts.sources import PASSAGES, SOURCES, Text, load_texts
 
@@ -51,7 +51,7 @@ class SearchParams(ExperimentParams):
     lengths: tuple[int, ...] = Field(PAPERS_GRID, min_length=1)
     strategy: Strategy = "bisect"
     end: int = Field(0, ge=0)
-    arrangement: str | None = None
+    arrangement: ArrangementName | None = None
 
     @property
     def grid(self) -> tuple[int, ...]:
@@ -70,11 +70,6 @@ class SearchParams(ExperimentParams):
             base = source.removeprefix(GENERATED)
             require_name("source", base, SOURCES if base == source else PASSAGES)
         return sources
-
-    @field_validator("arrangement")
-    @classmethod
-    def _arrangement_exists(cls, arrangement: str | None) -> str | None:
-        return arrangement and require_name("arrangement", arrangement, ARRANGEMENTS)
 
 
 @dataclass(frozen=True)

@@ -95,8 +95,8 @@ def test_table_has_the_maximum_and_the_distribution():
     df.loc[longer, "came_back"] = True
     ours = experiment.table(df)[f"ours ({SMALL})"]
     assert ours.loc[("own m", "random words"), "longest"] == "16"
-    assert ours.loc[("own m", "random words"), "tokens"] == "8.7 ± 2.2"
-    assert ours.loc[("own m", "unseen"), "nats"] == "48.0 ± 0.0"
+    assert ours.loc[("own m", "random words"), "tokens"] == "8.7\u00a0±\u00a02.2"
+    assert ours.loc[("own m", "unseen"), "nats"] == "48.0\u00a0±\u00a00.0"
     paper = experiment.table(df)["paper: longest; nats", SMALL]
     assert paper["own m", "seen"] == "362; 994 ± 183"
     assert ours.loc[("own m", "seen"), "tokens"] == "–"
