@@ -175,11 +175,9 @@ def figure(df: pd.DataFrame) -> plots.Figure:
     right.axvline(PAPERS_LONGEST, ls="--", color=plots.GREY, label=f"paper: up to {PAPERS_LONGEST}")
     if len(df):
         by_text = df.groupby(["path", "text", "t"], as_index=False)["accuracy"].mean()
-        for (path, label), style in zip(
-            PATHS.items(), plots.line_styles(PATHS).values(), strict=True
-        ):
+        for path, style in plots.line_styles(PATHS).items():
             along = by_text[by_text["path"] == path].groupby("t")["accuracy"]
-            plots.mean_band(left, along, style | {"label": label, "markersize": 4})
+            plots.mean_band(left, along, style | {"label": PATHS[path], "markersize": 4})
         for joined, pairs in drops(df).groupby("connected"):
             face = style["color"] if joined else "none"
             name = "curve that stays" if joined else "curve that leaves"

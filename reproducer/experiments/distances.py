@@ -14,7 +14,6 @@ from typing import Literal
 import pandas as pd
 from pydantic import Field
 
-from reproducer.analysis.dyads import closer_interval
 from reproducer.experiments import base, plots
 from reproducer.experiments.claims import Verdict, above, verdict
 from reproducer.experiments.pairs import (
@@ -23,6 +22,7 @@ from reproducer.experiments.pairs import (
     GROUPS,
     SAME_CONTEXT,
     SAME_TEXT,
+    closer,
     common_designs,
     compared,
     pair_frames,
@@ -168,13 +168,12 @@ def effect_table(df: pd.DataFrame) -> pd.DataFrame:
     cells = {}
     for design, pairs in df.groupby(DESIGN) if len(df) else ():
         for near, far in COMPARISONS:
-            masks = compared(pairs, near, far)
-            chance = closer_interval(pairs, *masks)
-            closer, farther = (pairs.loc[mask, "distance"].mean() for mask in masks)
+            chance = closer(pairs, near, far)
+            means = [pairs.loc[mask, "distance"].mean() for mask in compared(pairs, near, far)]
             cells[*design, near, far] = {
                 "contexts": chance.n,
                 "chance": base.with_interval(chance),
-                "gap": base.number(farther - closer, signed=True),
+                "gap": base.number(means[1] - means[0], signed=True),
             }
     return base.table_of(cells, [*DESIGN, "nearer", "farther"])
 
@@ -215,7 +214,7 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
     papers = [
         _claim(
             df,
-            (closer_interval(pairs, *compared(pairs, near, far)), CLOSER),
+            (closer(pairs, near, far), CLOSER),
             id=f"A7.{near.replace(' ', '-')}",
             claim=f"Solutions of the {near} are closer than those of {far}: chance that a "
             "pair of the former is closer than one of the latter (e)",
@@ -227,7 +226,7 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
     ours = [
         _claim(
             df,
-            (closer_interval(pairs, *compared(pairs, SAME_CONTEXT, DIFFERENT)), CLOSER),
+            (closer(pairs), CLOSER),
             id=f"A7.common-start-{label}",
             claim="From a common start, fits of one context's texts move alike: chance that a "
             f"pair's moves are closer than those of a pair of different contexts ({label})",

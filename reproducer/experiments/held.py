@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from reproducer.analysis.prefix_search import Strategy, search_prefix
-from reproducer.experiments.base import PROVENANCE_COLUMNS
+from reproducer.experiments.base import PROVENANCE_COLUMNS, share
 from reproducer.experiments.trials import GENERATED, N_MEM, THRESHOLD, Setting, Trials
 from reproducer.readings.surprisal import text_information
 from reproducer.results.known import Known
@@ -173,24 +173,20 @@ def strategies(df: pd.DataFrame) -> pd.DataFrame:
     """
     if df.empty:
         return pd.DataFrame()
-    compared = []
-    whole = df[df["strategy"] == "grid"]
-    for (model, source, way), tried in whole.groupby(["model", "source", "way"], sort=False):
-        by_grid = longest(tried).set_index("text")
-        by_bisection = longest(_replayed(tried)).set_index("text").loc[by_grid.index]
-        n_fits = by_grid["n_fits"].sum(), by_bisection["n_fits"].sum()
+    keys, compared = ["model", "source", "way"], []
+    for place, tried in df[df["strategy"] == "grid"].groupby(keys, sort=False):
+        grid = longest(tried).set_index("text")
+        bisect = longest(_replayed(tried)).set_index("text").loc[grid.index]
+        work = {name: (grid[name].sum(), bisect[name].sum()) for name in ("n_fits", "token_steps")}
         compared.append(
             {
-                "model": model,
-                "source": source,
-                "way": way,
-                "texts": len(by_grid),
-                "agree": int((by_grid["held_tokens"] == by_bisection["held_tokens"]).sum()),
-                "fits, grid": n_fits[0],
-                "fits, bisect": n_fits[1],
-                "fits saved": f"{1 - n_fits[1] / n_fits[0]:.0%}",
-                "token-steps, grid": by_grid["token_steps"].sum(),
-                "token-steps, bisect": by_bisection["token_steps"].sum(),
+                **dict(zip(keys, place, strict=True)),
+                "texts": len(grid),
+                "agree": int((grid["held_tokens"] == bisect["held_tokens"]).sum()),
+                **dict(zip(("fits, grid", "fits, bisect"), work["n_fits"], strict=True)),
+                "fits saved": share(1 - work["n_fits"][1] / work["n_fits"][0]),
+                "token-steps, grid": work["token_steps"][0],
+                "token-steps, bisect": work["token_steps"][1],
             }
         )
     return pd.DataFrame(compared)
@@ -204,6 +200,3 @@ def _replayed(tried: pd.DataFrame) -> pd.DataFrame:
         search = search_prefix(tuple(sorted(outcome)), "bisect", outcome.get)
         kept.append(of_text[of_text["n_tokens"].isin(search.tried)])
     return pd.concat(kept)
-
-
-MARKER = {"own m": "o", "shared m": "s", "1 mem": "^", "2 mem": "D"}

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from reproducer.analysis.clusters import cosine_distances
+from reproducer.analysis.dyads import closer_interval
+from reproducer.analysis.estimates import Interval
 from reproducer.readings.continuations import context_of
 from reproducer.results.solutions import Point
 
@@ -56,6 +58,13 @@ def compared(df: pd.DataFrame, near: str, far: str) -> tuple[pd.Series, pd.Serie
     """
     alike = (df["start"] == "own") | (df["same_start"] == (near == SAME_CONTEXT))
     return alike & (df["group"] == near), alike & (df["group"] == far)
+
+
+def closer(
+    df: pd.DataFrame, near: str = SAME_CONTEXT, far: str = DIFFERENT, at_equal: str | None = None
+) -> Interval:
+    """The chance that a pair of `near` is closer than one of `far`, also at an equal column."""
+    return closer_interval(df, *compared(df, near, far), at_equal=at_equal)
 
 
 def title(share: str, start: str) -> str:

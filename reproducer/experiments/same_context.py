@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from reproducer.analysis.clusters import cosine_distances
-from reproducer.analysis.dyads import closer_interval
 from reproducer.analysis.estimates import Interval
 from reproducer.experiments import base, distances, plots
 from reproducer.experiments.claims import Part, Verdict, verdict
@@ -23,6 +22,7 @@ from reproducer.experiments.pairs import (
     GROUPS,
     SAME_CONTEXT,
     SAME_TEXT,
+    closer,
     common_designs,
     compared,
     paper_design,
@@ -88,15 +88,14 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
 
 def at_equal(pairs: pd.DataFrame, measure: str) -> Interval:
     """The chance that a pair of one context is closer, at equal `measure` of the texts."""
-    pairs = pairs.dropna(subset=[measure])
-    return closer_interval(pairs, *compared(pairs, SAME_CONTEXT, DIFFERENT), at_equal=measure)
+    return closer(pairs.dropna(subset=[measure]), at_equal=measure)
 
 
 def table(df: pd.DataFrame) -> pd.DataFrame:
     """The chance for each design, as the pairs are and at equal distance of the texts."""
     cells = {}
     for design, pairs in df.groupby(DESIGN) if len(df) else ():
-        plain = closer_interval(pairs, *compared(pairs, SAME_CONTEXT, DIFFERENT))
+        plain = closer(pairs)
         cells[design] = {"contexts": plain.n, "as they are": base.with_interval(plain)}
         for measure, words in MEASURES.items():
             cells[design][f"at equal {words}"] = base.with_interval(at_equal(pairs, measure))
