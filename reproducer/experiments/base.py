@@ -264,7 +264,7 @@ def _differences(ours: BaseModel, theirs: BaseModel, prefix: str = "") -> list[s
 
 def _short(value: object) -> str:
     if not isinstance(value, tuple):
-        return str(value)
+        return "the default" if value is None else str(value)
     shown = value if len(value) <= 4 else (*value[:2], "…", value[-1])
     return ", ".join(map(str, shown))
 
