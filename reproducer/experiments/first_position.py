@@ -251,8 +251,7 @@ def figure(df: pd.DataFrame) -> Figure:
         mean = turns[turns["position"] == position].groupby("layer")["turn"].mean()
         axes[1].plot(mean.index, mean, label=f"position {position}", **style)
     axes[1].set(xlabel="layer", ylabel="turn of the state by its input", yscale="log")
-    plots.legend(axes[0], fontsize=8)
-    plots.legend(axes[1])
+    plots.legend(*axes)
     return drawn
 
 
