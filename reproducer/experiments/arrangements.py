@@ -1,8 +1,6 @@
 """A1: in which order should the proto-tokens stand? (Mezentsev & Oseledets, Table 1)
 
-Five arrangements of two vectors, fitted to prefixes of natural text. The paper finds that one
-vector alone fails beyond a single token and that `[e] [m]x(N-1)` is best. We add a sixth, which
-leaves the first position to an `m`, and the bound that equal inputs put on accuracy
+A sixth arrangement is ours, and so is the bound that equal inputs put on accuracy
 (`reproducer.solver.arrangements.accuracy_bound`).
 """
 

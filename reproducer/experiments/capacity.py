@@ -1,8 +1,7 @@
 """A3: how long a text can one forward pass hold? (Mezentsev & Oseledets, Table 3)
 
 The capacity of a text is its longest prefix that comes back with an accuracy of at least 0.99,
-in tokens and as the information `H_LM` in that prefix. The paper tries every length of a grid;
-`bisect` finds the same length with fewer fits where longer prefixes are harder.
+in tokens and as the information `H_LM` in that prefix.
 """
 
 from __future__ import annotations
@@ -92,7 +91,7 @@ def specs(params: Params, known: Known) -> list[Spec]:
     """The fits that the searches asked for so far, and what the texts say to the model."""
     chosen = _settings(params, known)
     fits = [spec for setting in chosen for spec in trials(setting, known).specs]
-    return [*text_specs(params, _models(params)), *fits, *reading_specs(chosen)]
+    return [*text_specs(params, params.every_model), *fits, *reading_specs(chosen)]
 
 
 def rows(params: Params, known: Known) -> pd.DataFrame:
@@ -101,12 +100,8 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
     return trial_frame(chosen, known).assign(profile=params.profile)
 
 
-def _models(params: Params) -> tuple[str, ...]:
-    return params.models or (params.model,)
-
-
 def _settings(params: Params, known: Known) -> list[Setting]:
-    chosen = settings(params, _models(params), params.ways, known)
+    chosen = settings(params, params.every_model, params.ways, known)
     for own in [setting for setting in chosen if setting.way == "own m"][:1]:
         if params.strategy == "bisect" and params.compare_strategies:
             chosen.append(replace(own, strategy="grid"))

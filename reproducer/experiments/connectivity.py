@@ -1,8 +1,4 @@
-"""A9: are the solutions of one text connected? (Mezentsev & Oseledets, Fig. 7)
-
-Straight lines and trained quadratic Bézier curves between all pairs of solutions of a text:
-accuracy along the way, and how much longer than its chord the curve is.
-"""
+"""A9: are the solutions of one text connected? (Mezentsev & Oseledets, Fig. 7)"""
 
 from __future__ import annotations
 

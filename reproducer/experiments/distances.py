@@ -1,8 +1,7 @@
 """A7: how far apart are solutions? (Mezentsev & Oseledets, Fig. 6)
 
 Cosine distances between solutions of one text, of texts that continue one context, and of texts
-from different contexts: of the vectors that random starts end in, as in the paper, and of how far
-they moved where all fits start at one point.
+from different contexts: of where they end, or of how far they moved from a common start.
 """
 
 from __future__ import annotations

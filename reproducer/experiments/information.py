@@ -1,10 +1,7 @@
 """A4: one forward pass against autoregressive decoding (Mezentsev & Oseledets, Figure 3 of v2).
 
-How much information, `H_LM` of the longest prefix that comes back, do the two proto-tokens hold,
-and how much do as many trained numbers hold in front of a model that decodes token by token? One
-own vector a text on either side: `e` with shared `m` against one `[mem]`; two on either side:
-`e` and own `m` against two `[mem]`. No paper asked what the same weights hold before training;
-the control is here.
+How much information do the proto-tokens hold, and how much do as many trained vectors in front of
+a model that decodes token by token? A control of ours asks the same of untrained weights.
 """
 
 from __future__ import annotations
@@ -100,7 +97,7 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
 
 
 def _models(params: Params) -> tuple[str, ...]:
-    return (*(params.models or (params.model,)), *params.controls)
+    return (*params.every_model, *params.controls)
 
 
 def _settings(params: Params, known: Known) -> list[Setting]:
@@ -146,8 +143,7 @@ def _trained(df: pd.DataFrame) -> pd.DataFrame:
 def table(df: pd.DataFrame) -> pd.DataFrame:
     """Means over texts for each design, model, source and pair; the ratio with its 95 % interval.
 
-    `greedy` is the mean share of a held prefix that greedy decoding returns. The paper gives no
-    table here: its text says about 2, and its figure's points lie between 1 and 5.
+    `greedy`: the mean share of a held prefix that greedy decoding returns.
     """
     lines, trained = [], _trained(df)
     for (first, init), pair in itertools.product(_designs(df), PAIRS):

@@ -1,8 +1,7 @@
 """A10: can proto-tokens be read without decoding? (Mezentsev & Oseledets, §4)
 
-The model writes on after `e`, `m` and combinations with its beginning-of-text token. The paper
-judges by eye that what comes is unrelated or meaningless; here its similarity to the text and
-to what precedes the text is compared with that to other texts.
+The model writes on after `e`, `m` and combinations with its beginning-of-text token; what it
+writes is compared with the text and with what precedes the text.
 """
 
 from __future__ import annotations
@@ -220,11 +219,8 @@ def examples(df: pd.DataFrame, n_texts: int = 2, n_characters: int = 90) -> pd.D
 
 def note(df: pd.DataFrame) -> str:
     """One line for the page: what was read out, and what was left out."""
-    return base.note(
-        df,
-        "{n_texts} texts of {n_tokens} tokens, recipe {recipe}; {n_left_out} unsolved fits left "
-        "out.",
-    )
+    facts = "{n_texts} texts of {n_tokens} tokens, recipe {recipe}; {n_left_out} unsolved left out."
+    return base.note(df, facts)
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:
@@ -235,6 +231,7 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
     intervals = {p: gain_interval(gain) for p, gain in by_prompt.groupby("prompt", sort=False)}
     control = intervals.get(POSITIVE_CONTROL)
     told = control is not None and control.given and judge(control, CAN_TELL) == "for"
+    needed = "a positive control (writing after the text itself)"
     return [
         verdict(
             df,
@@ -245,9 +242,6 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
             "the prompt: MiniLM similarity to the text minus that to other texts",
             published="unrelated or meaningless, judged by eye",
             unit="texts",
-            untested=""
-            if told
-            else "a positive control (writing after the text itself) whose "
-            f"whole interval is {CAN_TELL}",
+            untested="" if told else f"{needed} whose whole interval is {CAN_TELL}",
         )
     ]

@@ -1,7 +1,6 @@
 """A8: is one context closer at equal distance of the texts? (Mezentsev & Oseledets, Fig. 5)
 
-Continuations of one context resemble each other, in tokens and in meaning. The solutions of A7 are
-compared again, with what that resemblance explains taken out.
+The solutions of A7 again, with what the likeness of their texts explains taken out.
 """
 
 from __future__ import annotations

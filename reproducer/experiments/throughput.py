@@ -1,8 +1,7 @@
 """A5: how fast is reconstruction? (Mezentsev & Oseledets, Fig. 4)
 
-One forward pass against token-by-token decoding, in tokens a second, at the longest length
-that one pass can reconstruct. The library's code is what the paper timed; fast code does both
-sides as well as we can (see `reproducer.readings.decoding`).
+One forward pass against token-by-token decoding, with the library's code, as the paper, and with
+fast code on both sides (`reproducer.readings.decoding`).
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from reproducer.results.provenance import joined_devices
 WAYS = ("one pass", "autoregressive")
 CODES = ("library", "fast")
 SIDES = {"library": "the library's generate", "fast": "a cache of fixed size and graphs"}
+FACTS = ["model", "n_tokens", "batch", "way", "code", "dtype", "device"]
 PAPERS_RATIO, TARGET = 279, 100
 
 PROTOCOL = base.Protocol(
@@ -94,18 +94,11 @@ def specs(params: Params, known: Known) -> list[DecodingSpec]:
 def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row for each timing, of one device alone (see `on_one_device`).
 
-    Columns: model, n_tokens, batch, way, code, seconds, spread, tokens_per_second, profile,
-    dtype, device, on_gpu.
+    Columns: those of `FACTS`, seconds, spread, tokens_per_second, on_gpu, profile.
     """
-    timings = [
-        {
-            **{name: r.spec[name] for name in ("model", "n_tokens", "batch", "way", "code")},
-            **r.metrics,
-            **{name: r.provenance[name] for name in ("dtype", "device")},
-        }
-        for r in base.on_one_device(known.all(specs(params, known)))
-    ]
-    return pd.DataFrame(timings).assign(profile=params.profile) if timings else pd.DataFrame()
+    timings = base.on_one_device(known.all(specs(params, known)))
+    frame = pd.DataFrame([r.spec | r.provenance | r.metrics for r in timings])
+    return frame[[*FACTS, *timings[0].metrics]].assign(profile=params.profile) if timings else frame
 
 
 def ratios(df: pd.DataFrame) -> pd.DataFrame:

@@ -1,8 +1,7 @@
 """A6: how long does training a pair of proto-tokens take? (Mezentsev & Oseledets, Table 4)
 
-Seconds a fit are seconds a step times steps. The first depends on architecture, length and how
-many texts are fitted side by side, and is timed; the second depends on model and text, and is
-counted in fits. Untrained architectures (`random:<name>`) have a time a step but no fits.
+Seconds a fit are seconds a step, which are timed, times steps, which are counted in fits.
+Untrained architectures (`random:<name>`) have a time a step but no fits.
 """
 
 from __future__ import annotations

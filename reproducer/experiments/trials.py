@@ -54,6 +54,14 @@ class SearchParams(ExperimentParams):
     arrangement: ArrangementName | None = None
 
     @property
+    def every_model(self) -> tuple[str, ...]:
+        return self.models or (self.model,)
+
+    @property
+    def every_source(self) -> tuple[str, ...]:
+        return self.sources or (self.source,)
+
+    @property
     def grid(self) -> tuple[int, ...]:
         """All lengths that a search may try."""
         return checked_grid(self.lengths, self.end if self.strategy == "grow" else 0)
@@ -199,7 +207,7 @@ def settings(
             seed=params.seed,
         )
         for model in models
-        for source in params.sources or (params.source,)
+        for source in params.every_source
         if (texts := _texts(params, model, source, known))
         for way in ways
     ]
@@ -210,7 +218,7 @@ def text_specs(params: SearchParams, models: Iterable[str]) -> list[Continuation
     return [
         spec
         for model in models
-        for source in params.sources or (params.source,)
+        for source in params.every_source
         if source.startswith(GENERATED)
         for spec in _continuations(params, model, source)
     ]
