@@ -169,7 +169,9 @@ def mean_std(values: pd.Series, digits: int = 2) -> str:
 
 def spread(mean: float, std: float, digits: int = 2) -> str:
     """A mean and a standard deviation as a cell of a table; a dash where there is no mean."""
-    return f"{number(mean, digits)}\u00a0±\u00a0{number(std, digits)}" if mean == mean else "–"
+    if math.isnan(mean):
+        return "–"
+    return f"{number(mean, digits)}\u00a0±\u00a0{number(std, digits)}"
 
 
 def table_of(cells: dict[tuple, dict[str, Any]], names: Sequence[str]) -> pd.DataFrame:
