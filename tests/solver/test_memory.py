@@ -21,7 +21,7 @@ from tests.solver.test_solve import RECIPE, fit_specs
 
 
 def a_gpu(lm, monkeypatch, free):
-    """The model as if on a GPU with so many bytes free; `free` is asked when memory is looked at."""
+    """The model as if on a GPU; `free` tells the free bytes whenever they are asked for."""
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free(), 80 << 30))
     return replace(lm, device=torch.device("cuda"), _decoders={})
 
@@ -73,7 +73,7 @@ def kept_bytes(lm, slots, n_sequences):
 @pytest.mark.parametrize("n_tokens", [8, 60])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_step_keeps_no_more_than_was_estimated(dtype, n_tokens):
-    """At the proportions of SmolLM2; attention of a CPU keeps its probabilities, a GPU's does not."""
+    """Attention on a CPU keeps its probabilities, which a GPU's fused kernel does not."""
     lm = load_lm("tiny", "cpu", dtype)
     specs = fit_specs(lm, 4, n_tokens)
     problems = [spec.problem(lm) for spec in specs]
