@@ -16,9 +16,16 @@ from typing import Any
 
 import tokenizers
 
-from reproducer.errors import ReproducerError, did_you_mean
+from reproducer.errors import ReproducerError, did_you_mean, require_name
 from reproducer.models.smollm2 import GGUF_SHA256, smollm2_folder
-from reproducer.models.zoo import EMBEDDED, MODELS, RANDOM_PREFIX, UNTRAINED_SEED, ModelEntry
+from reproducer.models.zoo import (
+    EMBEDDED,
+    MODELS,
+    RANDOM_PREFIX,
+    SHAPE_PREFIX,
+    UNTRAINED_SEED,
+    ModelEntry,
+)
 
 HUB_SECONDS = 5
 # What configurations call the number of positions: most, and GPT-2's family.
@@ -137,6 +144,8 @@ def model_card(name: str) -> ModelCard:
     Raises:
         ReproducerError: an unknown name, a folder that holds no model, an unreachable hub.
     """
+    if name.startswith(SHAPE_PREFIX):
+        return _shape_card(name)
     base = name.removeprefix(RANDOM_PREFIX)
     entry = MODELS.get(base) or ModelEntry(hub=_place(base))
     folder = str(smollm2_folder()) if base == EMBEDDED else entry.hub
@@ -149,6 +158,12 @@ def model_card(name: str) -> ModelCard:
         return ModelCard(name, entry, f"files:{_folder_digest(Path(folder))}", folder)
     revision = entry.revision or _hub_commit(folder)
     return ModelCard(name, entry, f"hub:{folder}@{revision}", folder, revision)
+
+
+def _shape_card(name: str) -> ModelCard:
+    base = name.removeprefix(SHAPE_PREFIX).removeprefix(RANDOM_PREFIX)
+    entry = MODELS[require_name("model of a published shape", base, MODELS)]
+    return ModelCard(name, entry, f"shape:{_digest(entry.shape)}", str(smollm2_folder()))
 
 
 def _digest(shape: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ from reproducer.models.checkpoints import (
     read_tokenizer,
     untrained_model,
 )
+from reproducer.models.zoo import SHAPE_PREFIX
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -154,6 +155,8 @@ def load_lm(name: str, device: str = "auto", dtype: str = "auto") -> LanguageMod
     where = device_of(device)
     solving = _dtype(dtype, where)
     card = model_card(name)
+    if name.startswith(SHAPE_PREFIX):
+        raise ReproducerError(f"model {name!r} is a shape to plan with: expected one with weights")
     if card.untrained:
         hf = untrained_model(read_config(card), card.name)
     else:

@@ -50,6 +50,21 @@ def matmul_flops_per_input(hf: nn.Module) -> float:
     return 2 * 2 * sum(matrices.values())
 
 
+def step_flops(hf: nn.Module, n_inputs: int, n_tokens: int) -> float:
+    """FLOP of one sequence's step, forward and backward to its inputs: all matrix products.
+
+    Of `n_inputs` positions the head reads `n_tokens`. Attention counts as if every position saw
+    all others; kernels that leave out the causal half do less.
+    """
+    config = hf.config
+    head = hf.get_output_embeddings().weight.numel()
+    blocks = matmul_flops_per_input(hf) - 4 * head
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    # Scores and mixing forward; backward, the gradients of both factors of each.
+    attention = 12 * config.num_hidden_layers * config.num_attention_heads * width * n_inputs
+    return n_inputs * (blocks + attention) + n_tokens * 4 * head
+
+
 class PeakMemory:
     """Context: `bytes` is the most memory that was held inside beyond what was held before.
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # The model that comes with the project's packages, and what makes another one's weights untrained.
 EMBEDDED = "smollm2-135m"
 RANDOM_PREFIX = "random:"
+# Stands for a model of the hub where the hub is not: its shape with the embedded one's tokenizer.
+# It can be planned with, and has no weights.
+SHAPE_PREFIX = "shape:"
 UNTRAINED_SEED = 0
 
 

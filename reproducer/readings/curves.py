@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reproducer.results.fits import FitSpec
 from reproducer.results.solutions import proto_tokens
-from reproducer.results.specs import Measurement, Outcome, Result, SolveSpec
+from reproducer.results.specs import Measurement, Outcome, Result, Size, SolveSpec
 from reproducer.solver.arrangements import arrangement
 
 if TYPE_CHECKING:
@@ -68,6 +68,12 @@ class CurveSpec(SolveSpec):
         """1 if the ends are solutions of one fit that shares `m`, else 2."""
         a, b = (end.fit for end in self.ends)
         return 1 if a == b and a.share == "m" else 2
+
+    @property
+    def size(self) -> Size:
+        pattern = arrangement(self.ends[0].fit.arrangement)
+        n_tokens = len(self.tokens)
+        return Size(1, pattern.n_inputs(n_tokens), n_tokens, self.n_moving)
 
     @property
     def tokens(self) -> tuple[int, ...]:

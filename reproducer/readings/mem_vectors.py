@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 
 from reproducer.results.fits import draw_row, require_positions
 from reproducer.results.growth import Growth
-from reproducer.results.specs import Measurement, Outcome, Result, SolveSpec
+from reproducer.results.specs import Measurement, Outcome, Result, Size, SolveSpec
 from reproducer.texts.sources import Text
 
 if TYPE_CHECKING:
@@ -63,6 +63,12 @@ class MemSpec(SolveSpec):
     def targets(self) -> tuple[int, ...]:
         """The tokens that are scored."""
         return self.text.tokens[1 if self.first == "t1" else 0 :]
+
+    @property
+    def size(self) -> Size:
+        n_given = {"mem": 0, "bos": 1, "t1": 1}[self.first]
+        n_tokens = len(self.targets)
+        return Size(1, self.n_mem + n_given + n_tokens - 1, n_tokens, self.n_mem)
 
     def given(self, lm: LanguageModel) -> tuple[int, ...]:
         """The tokens that stand between the vectors and the first scored one."""

@@ -55,7 +55,9 @@ def _course(spec: dict[str, Any]) -> str | None:
     return digest(spec | {"recipe": {**spec["recipe"], "max_steps": None}})
 
 
-def under_smaller_budgets(specs: Iterable[Spec], sources: Iterable[Source]) -> dict[str, Result]:
+def under_smaller_budgets(
+    specs: Iterable[Spec], sources: Iterable[Source], arrays: bool = True
+) -> dict[str, Result]:
     """By the key of those `specs` that have one: the result of the largest smaller budget."""
     earlier = {}
     for spec in specs:
@@ -67,7 +69,7 @@ def under_smaller_budgets(specs: Iterable[Spec], sources: Iterable[Source]) -> d
             r
             for source, key in keys
             # What the source says of the course is an index, which no digest covers.
-            if key and (r := source.get(key)) is not None
+            if key and (r := source.get(key, arrays)) is not None
             and course(r) == name and budget_of(r) < budget
         ]
         if results:

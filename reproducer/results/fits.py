@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reproducer.errors import ReproducerError
 from reproducer.results.sentence_vectors import SentenceVectorsSpec
-from reproducer.results.specs import Result, SolveSpec
+from reproducer.results.specs import Result, Size, SolveSpec
 from reproducer.results.warm_starts import warm_m
 from reproducer.solver.arrangements import arrangement
 from reproducer.texts.sources import Text
@@ -104,6 +104,13 @@ class FitSpec(SolveSpec):
     def sequences(self) -> tuple[Text, ...]:
         """The text of each of the group's sequences."""
         return tuple(text for text in self.texts for _ in range(self.copies))
+
+    @property
+    def size(self) -> Size:
+        n_sequences = len(self.texts) * self.copies
+        n_inputs = arrangement(self.arrangement).n_inputs(self.n_tokens)
+        n_rows = self.row_of(self.ROLES[-1], n_sequences - 1) + 1
+        return Size(n_sequences, n_inputs, self.n_tokens, n_rows)
 
     def row_of(self, role: str, sequence: int) -> int:
         """Which row of the solution is the `role` token of `sequence`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from reproducer.results.packs import Packs, packs
 from reproducer.results.specs import DTYPES, Result, Spec
@@ -36,6 +36,13 @@ class Known:
         """The results of those of `specs` that are known, in their order."""
         results = (self.get(spec, arrays) for spec in specs)
         return [result for result in results if result is not None]
+
+    def facts(self) -> Iterator[Result]:
+        """All that is known, without arrays; what is shipped and stored comes once."""
+        stored = (key for key in self.store.keys() if key not in self.shipped)
+        for source, keys in ((self.shipped, self.shipped.keys()), (self.store, stored)):
+            facts = (source.get(key, arrays=False) for key in keys)
+            yield from (result for result in facts if result is not None)
 
     def digests(self, specs: Iterable[Spec]) -> list[str]:
         """The keys of those of `specs` that are known, with the digest of what is held."""

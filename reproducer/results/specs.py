@@ -57,6 +57,22 @@ class Result:
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
+class Size(NamedTuple):
+    """How large a problem is: sequences, the input positions of each, the tokens that each
+    predicts, and the rows that are trained.
+    """
+
+    n_sequences: int
+    n_inputs: int
+    n_tokens: int
+    n_rows: int
+
+    @property
+    def positions(self) -> int:
+        """Input positions over all sequences: what one step costs."""
+        return self.n_sequences * self.n_inputs
+
+
 class Spec(BaseModel):
     """The base of all specs; `kind` names the class in stored results.
 
@@ -125,6 +141,11 @@ class SolveSpec(Spec):
     warm_start: str = Field(
         default_factory=lambda data: warm_start_digest(data["recipe"].warm_m, data["model"])
     )
+
+    @property
+    def size(self) -> Size:
+        """The size of the problem, told without a model."""
+        raise NotImplementedError
 
     def problem(self, lm: LanguageModel, needed: Sequence[Result]) -> Problem:
         """Start values, gather index and targets on `lm`, from the results of `needs`."""

@@ -80,10 +80,11 @@ def load_texts(source: str, model: str, n_texts: int, n_tokens: int) -> list[Tex
         raise ReproducerError(
             f"expected n_texts and n_tokens of at least 1, got {n_texts} and {n_tokens}"
         )
-    require_name("source", source, SOURCES)
+    if source not in STAND_INS:
+        require_name("source", source, SOURCES)
     tokenizer = model_card(model).tokenizer
     texts, lengths = [], []
-    for text in SOURCES[source](tokenizer, n_tokens):
+    for text in (SOURCES | STAND_INS)[source](tokenizer, n_tokens):
         lengths.append(len(text.tokens))
         if len(text.tokens) >= n_tokens:
             texts.append(text)
@@ -200,4 +201,10 @@ SOURCES: dict[str, Callable[[TextTokenizer, int], Iterator[Text]]] = {
     "seen": _second_halves("seen"),
     "pg19": _second_halves("pg19"),
     "fanfics": _second_halves("fanfics"),
+}
+
+# Random words in place of what a download brings, to count fits with: each source has its own.
+STAND_INS = {
+    f"stand-in:{name}": _random_words(f"stand-in:{name}")
+    for name in (*HUB_DATASETS, "random-glove")
 }
