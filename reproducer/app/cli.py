@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +34,9 @@ console = Console(highlight=False, markup=False)
 
 Profile = Annotated[str, typer.Option("--profile", help="A name in profiles/, or a YAML file.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[EXPERIMENT]...")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE, overrides the profile.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -41,11 +44,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def run(
     experiments: Names = None,
     profile: Profile = SHIPPED,
-    param: Annotated[
-        list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE, overrides the profile.")
-    ] = None,
+    param: Overrides = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan of what would be computed, and end.")
+    ] = False,
 ) -> None:
     """Compute the results of experiments (all, if none is named) into the store."""
+    if dry_run:
+        plan(experiments, profile, param)
+        return
     from tqdm import tqdm
 
     from reproducer.experiments.study import study, wanted
@@ -60,6 +67,44 @@ def run(
     with closing(line):
         for name, params in chosen.items():
             tqdm.write(f"{name}: {len(study(params, progress=line))} rows")
+
+
+@app.command()
+def plan(
+    experiments: Names = None,
+    profile: Profile = SHIPPED,
+    param: Overrides = None,
+    peak: Annotated[
+        float | None, typer.Option(help="TFLOP/s: hours follow from it, not from a calibration.")
+    ] = None,
+    share: Annotated[float, typer.Option(help="What a run reaches of the peak.")] = 0.35,
+    memory: Annotated[float, typer.Option(help="Memory of that GPU, GB.")] = 80,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what a run would cost (fits, steps, hours, memory) and what its claims could show.
+
+    Times the solver here for half a minute. Models of the hub that are not here, and all with
+    --peak, are told in hours of a GPU, an H100 by default.
+    """
+    from reproducer.app.detectable import detectable
+    from reproducer.app.plan import Gpu
+    from reproducer.app.plan import plan as plan_of
+    from reproducer.app.plan_table import HEADER, detectable_rows, plan_notes, plan_rows
+    from reproducer.results.known import Known
+
+    chosen = _params(experiments, profile, **_overrides(param or []))
+    gpu = Gpu(share=share, memory_bytes=memory * 1e9)
+    if peak is not None:
+        gpu = replace(gpu, name="a GPU", peak_flops=peak * 1e12)
+    rows, unplanned = plan_of(chosen, gpu, by_peak=peak is not None)
+    claims = [claim for params in chosen.values() for claim in detectable(params, Known())]
+    if as_json:
+        facts = {"rows": [row.data() for row in rows], "not_planned": unplanned}
+        typer.echo(json.dumps(facts | {"claims": [asdict(c) for c in claims]}, indent=1))
+        return
+    _print_table(list(HEADER), plan_rows(rows))
+    console.print("\n".join(plan_notes(rows, unplanned)))
+    _print_table(["claim", "planned n", "smallest effect", "criterion"], detectable_rows(claims))
 
 
 @app.command()

@@ -15,7 +15,7 @@ from reproducer.results.specs import Result, Spec
 log = logging.getLogger(__name__)
 
 
-class _Asked(Known):
+class Asked(Known):
     """Known results that note whether one was asked for and not there."""
 
     unanswered = False
@@ -37,7 +37,7 @@ def experiment_status(profile: str) -> list[dict[str, Any]]:
     `open` says that more specs will follow: which ones depends on results that are missing. An
     experiment that cannot be planned here, for want of a hub's model, costs one line.
     """
-    known = _Asked()
+    known = Asked()
     rows = []
     for name in EXPERIMENTS:
         params = load_params(name, profile)

@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pandas as pd
@@ -52,6 +54,8 @@ __all__ = ["Part", "Verdict", "above", "below", "judge", "verdict", "with_holm",
 NOT_IN_PAPERS = "not in the papers"
 UNTRAINED = "tiny"  # the random weights of the tests
 MANY = 10_000
+# How many times as many units `smallest_effect` is worked out for as there are.
+_growth: ContextVar[float] = ContextVar("growth", default=1.0)
 
 
 def word(outcomes: Sequence[Outcome], own: bool, tested: bool) -> Word:
@@ -123,6 +127,21 @@ class Part(NamedTuple):
 
     def titled(self, text: str) -> str:
         return f"{self.name}: {text}" if self.name else text
+
+
+@contextmanager
+def planned(growth: float) -> Iterator[None]:
+    """Inside, `smallest_effect` is that of `growth` times as many units, at the same spread."""
+    before = _growth.set(growth)
+    try:
+        yield
+    finally:
+        _growth.reset(before)
+
+
+def planned_units(n: int) -> int:
+    """The number of units for which `smallest_effect` is worked out, of a claim on `n`."""
+    return round(_growth.get() * n)
 
 
 def verdict(
@@ -217,8 +236,12 @@ def _numbers(part: Part | None) -> dict[str, float | int | None]:
     if part is None:
         return {"n": 0} | dict.fromkeys(names)
     interval, criterion, _ = part
-    ends = interval.estimate, interval.low, interval.high, smallest_shown(interval, criterion)
+    ends = interval.estimate, interval.low, interval.high, _smallest(interval, criterion)
     return {"n": interval.n} | dict(zip(names, map(_finite, ends), strict=True))
+
+
+def _smallest(interval: Interval, criterion: Criterion) -> float:
+    return smallest_shown(interval, criterion, planned_units(interval.n))
 
 
 def _wanted(parts: Sequence[Part], outcomes: Sequence[Outcome], unit: str) -> str:

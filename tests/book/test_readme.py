@@ -38,3 +38,18 @@ def test_every_experiment_is_in_the_table():
 
 def test_no_placeholder_is_left():
     assert "@@" not in README
+
+
+def test_what_was_not_run_names_what_there_is():
+    """The page's tests exist, and every experiment of the hub's profile is asked for or excused."""
+    page = (ROOT / "book" / "not_run.md").read_text()
+    tests = re.findall(r"`(tests/[\w/.]+|notebooks/[\w.]+)`", page)
+    assert len(tests) > 10
+    for path in tests:
+        assert (ROOT / path).exists(), path
+    told = {
+        word for command in re.findall(r"reproduce run ([\w ]+)", page) for word in command.split()
+    }
+    told |= set(re.findall(r"`(\w+)`", page))
+    assert set(EXPERIMENTS) <= told
+    assert not re.findall(r"reproduce (?!run|plan|bench|merge)\w+", page)
