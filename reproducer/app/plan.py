@@ -235,7 +235,7 @@ def _drafts(
         later = list(with_needs([*asked.specs, *hopeful]))
     missing = {spec.key for spec in later if spec not in asked.known}
     # What loads no language model, as a sentence encoder, stands with the first that is loaded.
-    first, *others = dict.fromkeys(spec.model for spec in specs if spec.LOADS_MODEL)
+    first, *others = dict.fromkeys(spec.model for spec in later if spec.LOADS_MODEL)
     drafts = []
     for model in (first, *others):
         ours = [s for s in specs if s.model == model or (model == first and not s.LOADS_MODEL)]

@@ -23,15 +23,13 @@ from reproducer.results.known import Known
 from reproducer.results.specs import Result, Spec
 from reproducer.texts.families import FAMILIES
 from reproducer.texts.sentence_encoder import EMBEDDED as EMBEDDED_ENCODER
-from reproducer.texts.sources import STAND_INS
+from reproducer.texts.sources import STAND_IN_TOKENS, STAND_INS
 from reproducer.texts.teachers import TEACHERS
 
-# Token ids that every vocabulary here has.
-SOME_TOKENS = 200
 STAND_IN = "stand-in:"
 # Sources of texts that a download brings.
 ELSEWHERE = (*(name.removeprefix(STAND_IN) for name in STAND_INS), "dolly")
-# Sources that are here, tried where random words do not serve: with contexts, and in families.
+# Sources that are here, tried where drawn tokens do not serve: with contexts, and in families.
 SOURCES = ("", "unseen", "paraphrases")
 
 
@@ -76,7 +74,7 @@ def _outcome(spec: Spec) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
         return metrics, {"rows": np.zeros((size.n_rows, 1), np.float32)}
     if spec.kind == "continuations":
         draw, shape = random.Random(spec.key), (spec.n_continuations, spec.n_tokens)
-        tokens = draw.choices(range(SOME_TOKENS), k=spec.n_continuations * spec.n_tokens)
+        tokens = draw.choices(range(STAND_IN_TOKENS), k=spec.n_continuations * spec.n_tokens)
         return {}, {"tokens": np.reshape(tokens, shape)}
     if spec.kind == "paraphrases":
         return {"texts": [spec.original] * spec.n}, {}
@@ -153,7 +151,7 @@ def _stood_in(params: ExperimentParams) -> dict[str, Any]:
 
 
 def _texts_from(params: ExperimentParams, here: str) -> dict[str, Any]:
-    """The fields that name sources of texts, with what is here; "" stands for random words."""
+    """The fields that name sources of texts, with what is here; "" stands for drawn tokens."""
 
     def instead(name: str) -> str:
         kind, colon, base = name.rpartition(":")

@@ -30,6 +30,7 @@ HUB_DATASETS = {
 }
 RANDOM_VOCABULARY = 100_000
 RANDOM_TEXTS = 1000
+STAND_IN_TOKENS = 200  # every vocabulary has as many
 
 
 @dataclass(frozen=True)
@@ -203,8 +204,19 @@ SOURCES: dict[str, Callable[[TextTokenizer, int], Iterator[Text]]] = {
     "fanfics": _second_halves("fanfics"),
 }
 
-# Random words in place of what a download brings, to count fits with: each source has its own.
+
+def _drawn_tokens(which: str) -> Callable[[TextTokenizer, int], Iterator[Text]]:
+    def texts(tokenizer: TextTokenizer, n_tokens: int) -> Iterator[Text]:
+        for i in range(RANDOM_TEXTS):
+            draw = random.Random(f"{which}-{i}")
+            tokens = tuple(draw.choices(range(STAND_IN_TOKENS), k=n_tokens))
+            yield Text(source=which, id=f"{which}-{i:05d}", tokens=tokens)
+
+    return texts
+
+
+# Token ids in place of what a download brings, to count fits with: each source has its own.
 STAND_INS = {
-    f"stand-in:{name}": _random_words(f"stand-in:{name}")
+    f"stand-in:{name}": _drawn_tokens(f"stand-in:{name}")
     for name in (*HUB_DATASETS, "random-glove")
 }

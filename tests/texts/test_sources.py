@@ -121,3 +121,12 @@ def test_random_words_come_from_the_list_that_the_name_says(monkeypatch):
     corpora._vocabulary.cache_clear()
     assert load_texts("random", "tiny", 1, 7)[0].source == "random-wordfreq"
     corpora._vocabulary.cache_clear()
+
+
+def test_stand_ins_are_as_long_as_asked_and_differ_by_source():
+    names = sorted(corpora.STAND_INS)
+    texts = {name: load_texts(name, "tiny", 3, 40) for name in names}
+    assert all(len(text.tokens) == 40 for some in texts.values() for text in some)
+    assert len({text.tokens for some in texts.values() for text in some}) == 3 * len(names)
+    assert load_texts(names[0], "tiny", 3, 40) == texts[names[0]]
+    assert not set(names) & set(corpora.SOURCES)
