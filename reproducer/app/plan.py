@@ -266,7 +266,7 @@ def _fits(specs: list[SolveSpec], known: Known, forecast: Forecast, dtype: str) 
     earlier = under_smaller_budgets(settled.values(), sources, arrays=False) if sources else {}
     fits = {}
     for key, spec in settled.items():
-        before = earlier.get(spec.key)
+        before = earlier.get(spec.key) if earlier else None  # a key takes time
         if before is not None and before.metrics["solved"]:
             fits[key] = Fit(spec, 0, 0.0, compared=True)  # it is taken over
             continue

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from reproducer.results.fits import draw_row, require_positions
-from reproducer.results.specs import Result, SolveSpec
+from reproducer.results.specs import Result, Size, SolveSpec
 
 if TYPE_CHECKING:
     from reproducer.models.language_model import LanguageModel
@@ -30,6 +30,10 @@ class ReachSpec(SolveSpec):
     word: int = Field(ge=0)
     before: tuple[int, ...] = ()
     warm_start: Literal[""] = ""
+
+    @property
+    def size(self) -> Size:
+        return Size(n_sequences=1, n_inputs=len(self.before) + 1, n_tokens=1, n_rows=1)
 
     def problem(self, lm: LanguageModel, needed: Sequence[Result] = ()) -> Problem:
         import torch

@@ -75,11 +75,11 @@ def _kinds(spec: dict[str, Any]) -> list[tuple]:
 
 
 def _length(spec: dict[str, Any]) -> int:
-    """Tokens of a text of the fit; of a curve, those of its ends."""
+    """Tokens of a text of the fit; of a curve, those of its ends; else it is a single word."""
     if "ends" in spec:
         return _length(spec["ends"][0]["fit"])
-    texts = spec["texts"] if "texts" in spec else [spec["text"]]
-    return len(texts[0]["tokens"])
+    texts = spec.get("texts") or [spec.get("text")]
+    return len(texts[0]["tokens"]) if texts[0] else 1
 
 
 def _course(result: Result) -> Course:

@@ -24,6 +24,7 @@ from reproducer.models.peak import step_flops
 from reproducer.paths import data_dir
 from reproducer.readings.curves import CurveSpec, End
 from reproducer.readings.mem_vectors import MemSpec
+from reproducer.readings.reach import ReachSpec
 from reproducer.results.fits import FitSpec
 from reproducer.results.forecast import Forecast
 from reproducer.results.known import Known
@@ -148,6 +149,11 @@ class TestSize:
     def test_of_memory_vectors(self, tiny, first, n_mem):
         fields = {"text": text(5), "first": first, "n_mem": n_mem, "recipe": recipe("paper")}
         spec = MemSpec(model="tiny", **fields)
+        self.same(tiny, spec, spec.problem(tiny))
+
+    @pytest.mark.parametrize("before", [(), (3, 4)])
+    def test_of_a_word(self, tiny, before):
+        spec = ReachSpec(model="tiny", recipe=recipe("paper", 5), word=7, before=before)
         self.same(tiny, spec, spec.problem(tiny))
 
     @pytest.mark.parametrize("shared", [True, False])
