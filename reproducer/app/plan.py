@@ -206,7 +206,7 @@ def plan(
         try:
             drafts += _drafts(name, params, known, forecast, machine)
         except ReproducerError as error:
-            unplanned[name] = str(error)
+            unplanned[name] = str(error).replace(SHAPE_PREFIX, "")
     machine.calibrate([fit for draft in drafts for fit in draft.with_later], limit_s)
     return [_row(draft, machine) for draft in drafts], unplanned
 
@@ -282,7 +282,7 @@ def _row(draft: _Draft, machine: _Machine) -> Row:
     memory, batch = _memory(draft, machine)
     return Row(
         experiment=draft.experiment,
-        model=draft.model.removeprefix(SHAPE_PREFIX),
+        model=draft.model.replace(SHAPE_PREFIX, ""),
         stored=draft.stored,
         missing=len(draft.now),
         readings=draft.readings,

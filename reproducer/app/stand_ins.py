@@ -18,7 +18,7 @@ from reproducer.errors import ReproducerError
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.study import wanted
 from reproducer.models.card import model_card
-from reproducer.models.zoo import MODELS, SHAPE_PREFIX
+from reproducer.models.zoo import MODELS, RANDOM_PREFIX, SHAPE_PREFIX
 from reproducer.results.known import Known
 from reproducer.results.specs import Result, Spec
 from reproducer.texts.families import FAMILIES
@@ -27,6 +27,8 @@ from reproducer.texts.sources import STAND_IN_TOKENS, STAND_INS
 from reproducer.texts.teachers import TEACHERS
 
 STAND_IN = "stand-in:"
+GRAMMAR_TOKENS = 10  # all classes have sentences of so many by SmolLM2's tokenizer
+MODEL_FIELDS = ("model", "models", "controls")
 # Sources of texts that a download brings.
 ELSEWHERE = (*(name.removeprefix(STAND_IN) for name in STAND_INS), "dolly")
 # Sources that are here, tried where drawn tokens do not serve: with contexts, and in families.
@@ -117,16 +119,20 @@ def planned_specs(params: ExperimentParams, known: Asked) -> Planned:
 def _candidates(params: ExperimentParams) -> Iterator[tuple[ExperimentParams, list[str]]]:
     """`params`, if its models are here; then with other models, then also with other texts."""
     changes, notes = _stood_in(params), []
+    # Of untrained weights the shape is known; only texts ask for their tokenizer.
+    if all(is_here(name) or name.startswith(RANDOM_PREFIX) for name in _models_of(params)):
+        yield params, []
     if changes:
         notes.append("models of the hub by their published shapes, with SmolLM2's tokenizer")
-    else:
-        yield params, []
     if "teacher" in type(params).model_fields and not _teacher_is_here(params.teacher):
         changes["teacher"] = EMBEDDED_ENCODER
         notes.append(f"the teacher {params.teacher} by {EMBEDDED_ENCODER}")
     sources = {params.source, *getattr(params, "sources", ())}
     if not any(name.endswith(ELSEWHERE) for name in sources):
         yield params.model_copy(update=changes), notes
+        if params.source == "grammar":
+            told = f"sentences of {params.n_tokens} tokens by some of {GRAMMAR_TOKENS}"
+            yield params.model_copy(update=changes | {"n_tokens": GRAMMAR_TOKENS}), [*notes, told]
         return
     for here in SOURCES:
         texts = _texts_from(params, here)
@@ -136,18 +142,30 @@ def _candidates(params: ExperimentParams) -> Iterator[tuple[ExperimentParams, li
         yield params.model_copy(update=changes | texts), [*notes, told]
 
 
+def _models_of(params: ExperimentParams) -> list[str]:
+    """All models that are named and used."""
+    used = (name for name in MODEL_FIELDS if name not in getattr(params, "UNUSED", ()))
+    values = (getattr(params, name, ()) for name in used)
+    return [n for value in values for n in ((value,) if isinstance(value, str) else value)]
+
+
 def _stood_in(params: ExperimentParams) -> dict[str, Any]:
     """The fields that name models, where one of them is on the hub alone."""
     changes: dict[str, Any] = {}
-    for name in ("model", "models", "controls"):
+    for name in MODEL_FIELDS:
         value = getattr(params, name, ())
-        if name in getattr(params, "UNUSED", ()):
-            continue
-        names = (value,) if isinstance(value, str) else value
-        there = tuple(n if is_here(n) else f"{SHAPE_PREFIX}{n}" for n in names)
-        if there != names:
-            changes[name] = there[0] if isinstance(value, str) else there
+        there = shaped(value) if isinstance(value, str) else tuple(map(shaped, value))
+        if there != value:
+            changes[name] = there
     return changes
+
+
+def shaped(name: str) -> str:
+    """The name of a model, or of its shape if it is not here."""
+    if is_here(name):
+        return name
+    untrained = RANDOM_PREFIX if name.startswith(RANDOM_PREFIX) else ""
+    return f"{untrained}{SHAPE_PREFIX}{name.removeprefix(RANDOM_PREFIX)}"
 
 
 def _texts_from(params: ExperimentParams, here: str) -> dict[str, Any]:
@@ -173,7 +191,7 @@ def is_here(name: str) -> bool:
 
     A name that no hub would know counts as here: its error is then told.
     """
-    base = name.removeprefix("random:")
+    base = name.removeprefix(RANDOM_PREFIX)
     if base in MODELS and MODELS[base].hub is None:
         return True
     try:
@@ -185,7 +203,7 @@ def is_here(name: str) -> bool:
 @cache
 def weights_are_here(name: str) -> bool:
     """Whether a model can be loaded without a download."""
-    if name.startswith(SHAPE_PREFIX):
+    if SHAPE_PREFIX in name:
         return False
     card = model_card(name)
     if card.untrained or card.revision is None or Path(card.folder).is_dir():

@@ -144,7 +144,7 @@ def model_card(name: str) -> ModelCard:
     Raises:
         ReproducerError: an unknown name, a folder that holds no model, an unreachable hub.
     """
-    if name.startswith(SHAPE_PREFIX):
+    if SHAPE_PREFIX in name:
         return _shape_card(name)
     base = name.removeprefix(RANDOM_PREFIX)
     entry = MODELS.get(base) or ModelEntry(hub=_place(base))
@@ -161,7 +161,7 @@ def model_card(name: str) -> ModelCard:
 
 
 def _shape_card(name: str) -> ModelCard:
-    base = name.removeprefix(SHAPE_PREFIX).removeprefix(RANDOM_PREFIX)
+    base = name.removeprefix(RANDOM_PREFIX).removeprefix(SHAPE_PREFIX)
     entry = MODELS[require_name("model of a published shape", base, MODELS)]
     return ModelCard(name, entry, f"shape:{_digest(entry.shape)}", str(smollm2_folder()))
 

@@ -155,7 +155,7 @@ def load_lm(name: str, device: str = "auto", dtype: str = "auto") -> LanguageMod
     where = device_of(device)
     solving = _dtype(dtype, where)
     card = model_card(name)
-    if name.startswith(SHAPE_PREFIX):
+    if SHAPE_PREFIX in name:
         raise ReproducerError(f"model {name!r} is a shape to plan with: expected one with weights")
     if card.untrained:
         hf = untrained_model(read_config(card), card.name)

@@ -367,6 +367,18 @@ class TestHub:
         assert row.data()["bound"] == pytest.approx(shown["bound"])
         assert (row.weight_bytes, row.batch) == (shown["weight_bytes"], shown["batch"])
 
+    def test_untrained_weights_are_timed_and_not_fitted(self, nothing_shipped):
+        models = ["tiny", "random:pythia-160m"]
+        params = load_params("training_time", "smoke", models=models)
+        rows, _ = plan({"training_time": params}, by_peak=True)
+        assert [(row.model, row.missing, row.readings) for row in rows] == [
+            ("tiny", 4, 4),
+            ("random:pythia-160m", 0, 4),
+        ]
+        params = load_params("throughput", "paper")
+        rows, unplanned = plan({"throughput": params}, by_peak=True)
+        assert unplanned == {} and [row.model for row in rows] == list(params.models)
+
     def test_a_shape_has_no_weights(self):
         assert not weights_are_here("shape:llama-3.2-1b")
         with pytest.raises(ReproducerError, match="a shape to plan with"):
