@@ -17,7 +17,8 @@ from typing import Any
 
 import torch
 
-from reproducer.errors import ReproducerError
+from reproducer.errors import ReproducerError, shown
+from reproducer.models.card import ModelCard, model_card
 from reproducer.models.language_model import LanguageModel
 from reproducer.models.peak import PeakMemory, matmul_flops_per_input, matmul_peak_flops
 from reproducer.paths import ROOT
@@ -30,6 +31,7 @@ from reproducer.solver.solve import solve
 from reproducer.texts.sources import Text
 
 LENGTHS = (8, 16, 64, 256)
+MOST_REPEATS = 1000
 OBVIOUS_STEPS = 5
 SOLVER_STEPS = CHECK_EVERY  # the final measurement weighs a tenth
 
@@ -43,10 +45,7 @@ def bench(lm: LanguageModel, lengths: tuple[int, ...] = LENGTHS, repeats: int = 
         `ratio_low`, `ratio_high`), `peak_share`, and peak working memory in bytes (weights
         excluded; None where it cannot be measured).
     """
-    if repeats < 1 or not lengths or min(lengths) < 1:
-        raise ReproducerError(
-            f"expected lengths and repeats of at least 1, got {lengths} and {repeats}"
-        )
+    require_lengths(lm.card, lengths, repeats)
     peak = matmul_peak_flops(lm.device, lm.dtype)
     return {
         "device": device_name(lm.device),
@@ -135,12 +134,29 @@ def _obvious_module() -> ModuleType:
     return module
 
 
-def lengths_of(tokens: str) -> tuple[int, ...]:
-    """Lengths from comma-separated text."""
+def lengths_of(tokens: str, model: str, repeats: int) -> tuple[int, ...]:
+    """Lengths from comma-separated text, checked before the model is loaded."""
     try:
-        return tuple(int(part) for part in tokens.split(","))
+        lengths = tuple(int(part) for part in tokens.split(","))
     except ValueError as error:
-        raise ReproducerError(f"expected lengths such as 8,16, got {tokens!r}") from error
+        raise ReproducerError(f"expected lengths such as 8,16, got {shown(tokens)}") from error
+    require_lengths(model_card(model), lengths, repeats)
+    return lengths
+
+
+def require_lengths(card: ModelCard, lengths: tuple[int, ...], repeats: int) -> None:
+    """Raise if something below 1 is asked for, or a length that the model has no positions for."""
+    if not 1 <= repeats <= MOST_REPEATS or not lengths or min(lengths) < 1:
+        raise ReproducerError(
+            f"expected lengths of at least 1 and 1 to {MOST_REPEATS} repeats, got "
+            f"{shown(lengths)} and {shown(repeats)}"
+        )
+    longest = arrangement(card.arrangement).n_inputs(max(lengths))
+    if longest > card.max_positions:
+        raise ReproducerError(
+            f"model {card.name!r}: expected at most its {card.max_positions} positions, "
+            f"got {shown(longest)}"
+        )
 
 
 def table_rows(timed: dict[str, Any]) -> list[list[str]]:

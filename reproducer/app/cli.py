@@ -5,6 +5,7 @@ Bad input ends with one line on standard error and exit status 2, before long wo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -18,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from reproducer.errors import ReproducerError, require_name
+from reproducer.errors import ReproducerError, require_name, shown
 from reproducer.experiments import SHIPPED
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console(highlight=False, markup=False)
+MOST_BYTES = 8 << 20  # of a text
 
 Profile = Annotated[str, typer.Option("--profile", help="A name in profiles/, or a YAML file.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[EXPERIMENT]...")]
@@ -59,7 +61,7 @@ def run(
     from reproducer.results.known import Known
     from reproducer.results.progress import Progress
 
-    chosen, known = _params(experiments, profile, **_overrides(param or [])), Known()
+    chosen, known = _params(experiments, profile, _overrides(param or [])), Known()
     line = Progress()
     # Everything is planned before the first fit, since plans fail on unknown models and texts.
     for params in chosen.values():
@@ -125,7 +127,7 @@ def status(profile: Profile = SHIPPED, as_json: AsJson = False) -> None:
 
     rows = experiment_status(profile)
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
+        _print_json(rows)
         return
     header = ["experiment", "profile", "specs", "stored", "missing", ""]
     _print_table(
@@ -153,7 +155,7 @@ def claims(
         raise ReproducerError("expected one of --wide, --csv and --json, got several")
     verdicts = ledger(profile)
     if as_json:
-        typer.echo(json.dumps([v.model_dump() for v in verdicts], indent=1))
+        _print_json([v.model_dump() for v in verdicts])
     elif as_csv:
         typer.echo(claims_table.as_csv(verdicts), nl=False)
     else:
@@ -182,7 +184,7 @@ def diff(
     old, new = (ledger_at(place, profile) for place in (before, after))
     changes = compare(old, new)
     if as_json:
-        typer.echo(json.dumps(data(changes), indent=1))
+        _print_json(data(changes))
     else:
         for line in told(changes, len(old | new)):
             console.print(line, soft_wrap=True)
@@ -207,7 +209,7 @@ def confirm(
     expected = read_expected()
     rows = compare(ledger_at(place, expected["profile"], alone=True), expected)
     if as_json:
-        typer.echo(json.dumps([row._asdict() for row in rows], indent=1))
+        _print_json([row._asdict() for row in rows])
     else:
         for line in told(rows):
             console.print(line, soft_wrap=True)
@@ -267,7 +269,7 @@ def verify(
     rows = [asdict(check) for check in checks(sample)]
     differing = [row for row in rows if row["differ"]]
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
+        _print_json(rows)
     else:
         if differing:
             _print_table(list(differing[0]), [list(row.values()) for row in differing])
@@ -317,7 +319,7 @@ def text(
     )
     seconds = time.perf_counter() - began
     if as_json:
-        typer.echo(json.dumps(fitted.summary() | {"command_seconds": round(seconds, 4)}))
+        _print_json(fitted.summary() | {"command_seconds": round(seconds, 4)})
     else:
         console.print(marked(fitted, seconds), soft_wrap=True)
 
@@ -334,9 +336,10 @@ def bench(
     from reproducer.app.bench import lengths_of, table_rows
     from reproducer.models.language_model import load_lm
 
-    timed = run_bench(load_lm(model), lengths_of(tokens), repeats)
+    lengths = lengths_of(tokens, model, repeats)
+    timed = run_bench(load_lm(model), lengths, repeats)
     if as_json:
-        typer.echo(json.dumps(timed, indent=1))
+        _print_json(timed)
         return
     console.print(
         f"{timed['model']}, {timed['dtype']} on {timed['device']}; measured peak "
@@ -347,14 +350,29 @@ def bench(
 
 
 def _read(file: str) -> str:
+    """The text in a file, or on standard input for `-`; a byte order mark is no part of it."""
     try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReproducerError(f"cannot read {file!r}: {error}") from error
+        with contextlib.ExitStack() as opened:
+            source = sys.stdin.buffer if file == "-" else opened.enter_context(open(file, "rb"))
+            content = source.read(MOST_BYTES + 1)
+        text = content.decode("utf-8-sig")
+    except (OSError, ValueError, AttributeError) as error:  # a closed standard input is None
+        reason = getattr(error, "strerror", None) or error
+        raise ReproducerError(f"cannot read {shown(file)}: {reason}") from error
+    if len(content) > MOST_BYTES:
+        raise ReproducerError(f"expected a text of at most {MOST_BYTES >> 20} MiB in {file!r}")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _print_json(data: Any) -> None:
+    """Print JSON data; what JSON has no number for is null."""
+    from reproducer.results.integrity import finite_or_none
+
+    typer.echo(json.dumps(finite_or_none(data), indent=1, allow_nan=False))
 
 
 def _params(
-    experiments: list[str] | None, profile: str, **overrides: Any
+    experiments: list[str] | None, profile: str, overrides: dict[str, str] | None = None
 ) -> dict[str, ExperimentParams]:
     """The parameters of experiments (all, if none is named) by name; raises on unknown names."""
     from reproducer.experiments import EXPERIMENTS
@@ -363,26 +381,17 @@ def _params(
     names = experiments or EXPERIMENTS
     for name in names:
         require_name("experiment", name, EXPERIMENTS)
-    return {name: load_params(name, profile, **overrides) for name in names}
+    return {name: load_params(name, profile, **overrides or {}) for name in names}
 
 
-def _overrides(pairs: list[str]) -> dict[str, Any]:
+def _overrides(pairs: list[str]) -> dict[str, str]:
     overrides = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise ReproducerError(f"expected NAME=VALUE after -p, got {pair!r}")
-        overrides[name] = _value(value)
+            raise ReproducerError(f"expected NAME=VALUE after -p, got {shown(pair)}")
+        overrides[name] = value
     return overrides
-
-
-def _value(text: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ReproducerError(f"expected YAML after =, got {text!r}") from error
 
 
 def _print_table(header: list[str], rows: list[list[Any]]) -> None:

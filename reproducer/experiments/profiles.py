@@ -9,33 +9,51 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from reproducer.errors import ReproducerError, did_you_mean, require_name
+from reproducer.errors import ReproducerError, did_you_mean, require_name, shown
 from reproducer.experiments import EXPERIMENTS, SHIPPED
 from reproducer.experiments import experiment as load_experiment
+from reproducer.experiments.values import typed
 from reproducer.paths import ROOT
 from reproducer.solver.recipes import RECIPES
+from reproducer.texts.sources import SOURCES
 
 # Those that come with the repository: no other file may take their names.
 PROFILES = ("smoke", "quick", "smollm2", "evidence", "smollm2-gpu", "paper")
 ENDINGS = (".yaml", ".yml")
 
 
+SourceName = Annotated[str, AfterValidator(lambda name: require_name("source", name, SOURCES))]
+
+
 class ExperimentParams(BaseModel):
-    """What all experiments share; each module's `Params` adds its own fields."""
+    """What all experiments share; each module's `Params` adds its own fields.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    A value may be text (`reproducer.experiments.values`); apart from that nothing is converted:
+    `true` is no number, and no number is infinite.
+    """
 
-    # Fields that an experiment does not read.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    # Fields that an experiment does not read, and lists that may hold a value twice.
     UNUSED: ClassVar[tuple[str, ...]] = ()
+    REPEATING: ClassVar[tuple[str, ...]] = ()
 
     profile: str = SHIPPED
     model: str = "smollm2-135m"
-    source: str = "unseen"
+    source: SourceName = "unseen"
     n_texts: int = Field(4, ge=1)
     seed: int = Field(0, ge=0)
     recipe: str = "paper"
@@ -45,6 +63,26 @@ class ExperimentParams(BaseModel):
     @classmethod
     def _recipe_exists(cls, name: str) -> str:
         return require_name("recipe", name, RECIPES)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _typed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        fields, given = cls.model_fields, dict(values)
+        for name in given.keys() & fields.keys():
+            try:
+                given[name] = typed(name, fields[name].annotation, given[name])
+            except ReproducerError as error:
+                raise ReproducerError(f"parameter {name}: {error}") from error
+        return given
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> ExperimentParams:
+        for name in type(self).model_fields.keys() - set(self.REPEATING):
+            value = getattr(self, name)
+            if isinstance(value, tuple) and len(set(value)) < len(value):
+                twice = next(item for item in value if value.count(item) > 1)
+                raise ReproducerError(f"parameter {name}: expected each once, got {twice!r} twice")
+        return self
 
     @property
     def experiment(self) -> str:
@@ -62,13 +100,16 @@ def profile_file(profile: str) -> Path:
             profile that comes with the repository.
     """
     folder = ROOT / "profiles"
-    if not profile.endswith(ENDINGS):
+    if not isinstance(profile, str) or not profile.endswith(ENDINGS):
         names = (path.stem for path in folder.glob("*.yaml"))
         return folder / f"{require_name('profile', profile, names)}.yaml"
-    places = [place / Path(profile).expanduser() for place in (Path.cwd(), ROOT)]
-    path = next((place.resolve() for place in places if place.is_file()), None)
+    try:
+        places = [place / Path(profile).expanduser() for place in (Path.cwd(), ROOT)]
+        path = next((place.resolve() for place in places if place.is_file()), None)
+    except (OSError, RuntimeError, ValueError):  # no name that a file can have, no such home
+        path = None
     if path is None:
-        raise ReproducerError(f"profile {profile!r}: expected a file, got none there")
+        raise ReproducerError(f"profile {shown(profile)}: expected a file, got none there")
     if path.stem in PROFILES and path.parent != folder:
         raise ReproducerError(
             f"profile {profile!r}: expected a name that no profile of the repository has, "
@@ -96,7 +137,8 @@ def profile_overrides(profile: str) -> dict[str, dict[str, Any]]:
 def _read(path: Path, _written: int) -> dict[str, dict[str, Any]]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    # Beside its own error the library raises whatever its parts do, and runs out of stack.
+    except Exception as error:
         raise ReproducerError(f"expected a profile in YAML in {path}, got: {error}") from error
     if not isinstance(content, dict):
         raise ReproducerError(f"{path}: expected experiments with fields, got {content!r:.40}")
@@ -106,10 +148,11 @@ def _read(path: Path, _written: int) -> dict[str, dict[str, Any]]:
     return {name: fields or {} for name, fields in content.items()}
 
 
-def load_params(experiment: str, profile: str, **overrides: Any) -> ExperimentParams:
+def load_params(experiment: str, profile: str, /, **overrides: Any) -> ExperimentParams:
     """The parameters of `experiment` under `profile`; overrides that are not None win.
 
-    `profile` is the name of a file in ``profiles/`` or the path of any other (`profile_file`).
+    `profile` is the name of a file in ``profiles/`` or the path of any other (`profile_file`). An
+    override may be text, as a command line hands it over (`reproducer.experiments.values`).
 
     Raises:
         ReproducerError: unknown experiment, profile or parameter, or an impossible value.
@@ -123,20 +166,26 @@ def load_params(experiment: str, profile: str, **overrides: Any) -> ExperimentPa
     for field in chosen.get("common", {}).keys() - common.keys():
         require_name(f"parameter for all experiments in {place}", field, _all_fields())
     given = {k: v for k, v in overrides.items() if v is not None}
-    named = {"profile": profile_name(profile)}
-    fields = common | chosen.get(experiment, {}) | given | named
+    fields = common | chosen.get(experiment, {}) | given
     for field in fields:
-        if field not in params_class.model_fields:
-            hint = did_you_mean(field, params_class.model_fields)
-            raise ReproducerError(f"unknown parameter {field!r} of {experiment!r}; {hint}")
+        known = params_class.model_fields.keys() - {"profile"}
+        if field not in known:
+            hint = did_you_mean(str(field), known)
+            raise ReproducerError(f"unknown parameter {shown(field)} of {experiment!r}; {hint}")
     try:
-        return params_class(**fields)
+        return params_class(**fields, profile=profile_name(profile))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or experiment
-        raise ReproducerError(
-            f"parameter {where} of {experiment!r}: {first['msg']}, got {first['input']!r}"
-        ) from error
+        raise ReproducerError(told(error, experiment)) from error
+
+
+def told(error: ValidationError, experiment: str) -> str:
+    """What pydantic found first in an experiment's fields: which, what is wrong, what came."""
+    first = error.errors()[0]
+    fault = str(first.get("ctx", {}).get("error") or first["msg"])
+    if first["loc"] and " got " not in fault and not fault.startswith("unknown "):
+        fault += f", got {shown(first['input'])}"
+    where = ".".join(map(str, first["loc"]))
+    return f"parameter {where} of {experiment!r}: {fault}" if where else f"{experiment!r}: {fault}"
 
 
 def _all_fields() -> set[str]:

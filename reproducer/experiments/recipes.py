@@ -44,6 +44,7 @@ class Params(ExperimentParams):
     """`recipes`: names of `RECIPES`, the reference first; `n_tokens`: text length N."""
 
     UNUSED = ("recipe",)
+    REPEATING = ("recipes",)  # where a model has no other, a recipe stands against itself
 
     recipes: tuple[Annotated[str, AfterValidator(lambda name: recipe(name).name)], ...] = Field(
         ("paper", "fast"), min_length=2

@@ -48,6 +48,7 @@ class Params(ExperimentParams):
     """
 
     UNUSED = ("model", "source", "n_texts", "seed", "recipe", "max_steps")
+    REPEATING = ("lengths",)
 
     models: tuple[str, ...] = Field(("smollm2-135m",), min_length=1)
     lengths: tuple[int, ...] | None = None

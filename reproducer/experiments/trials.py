@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from reproducer.analysis.prefix_search import PrefixSearch, Strategy, checked_grid, search_prefix
 from reproducer.errors import require_name
@@ -25,6 +25,7 @@ from reproducer.readings.surprisal import surprisal_specs
 from reproducer.results.fits import FitSpec
 from reproducer.results.growth import GrowSpec
 from reproducer.results.known import Known
+from reproducer.results.solutions import accuracies
 from reproducer.results.specs import Result, SolveSpec, Spec
 from reproducer.solver.recipes import Recipe, recipe
 from reproducer.texts.sources import PASSAGES, SOURCES, Text, load_texts
@@ -37,6 +38,15 @@ GENERATED = "generated:"  # before the source whose contexts the model continues
 CONTEXT_TOKENS = 128
 
 
+def _source(name: str) -> str:
+    base = name.removeprefix(GENERATED)
+    require_name("source", base, SOURCES if base == name else PASSAGES)
+    return name
+
+
+SearchSource = Annotated[str, AfterValidator(_source)]
+
+
 class SearchParams(ExperimentParams):
     """What experiments on capacity share.
 
@@ -46,8 +56,9 @@ class SearchParams(ExperimentParams):
     last step of the grid is repeated up to `end`. `arrangement`: None takes the model's own.
     """
 
+    source: SearchSource = "unseen"
     models: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
+    sources: tuple[SearchSource, ...] = ()
     lengths: tuple[int, ...] = Field(PAPERS_GRID, min_length=1)
     strategy: Strategy = "bisect"
     end: int = Field(0, ge=0)
@@ -70,14 +81,6 @@ class SearchParams(ExperimentParams):
     @classmethod
     def _sorted(cls, lengths: tuple[int, ...]) -> tuple[int, ...]:
         return checked_grid(lengths)
-
-    @field_validator("sources")
-    @classmethod
-    def _sources_exist(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
-        for source in sources:
-            base = source.removeprefix(GENERATED)
-            require_name("source", base, SOURCES if base == source else PASSAGES)
-        return sources
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ class Setting:
 
     def accuracy(self, number: int, result: Result) -> float:
         """The accuracy of text `number` in the fit that tells of it."""
-        return result.metrics["accuracy"][number if self.way == "shared m" else 0]
+        return accuracies(result)[number if self.way == "shared m" else 0]
 
 
 class Trials(NamedTuple):

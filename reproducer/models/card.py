@@ -16,7 +16,7 @@ from typing import Any
 
 import tokenizers
 
-from reproducer.errors import ReproducerError, did_you_mean, require_name
+from reproducer.errors import ReproducerError, did_you_mean, require_name, shown
 from reproducer.models.smollm2 import GGUF_SHA256, smollm2_folder
 from reproducer.models.zoo import (
     EMBEDDED,
@@ -28,8 +28,9 @@ from reproducer.models.zoo import (
 )
 
 HUB_SECONDS = 5
-# What configurations call the number of positions: most, and GPT-2's family.
+# What configurations call the number of positions and the width: most, and GPT-2's family.
 POSITIONS = ("max_position_embeddings", "n_positions")
+WIDTH = ("hidden_size", "n_embd")
 WEIGHT_FILES = ("*.safetensors", "*.bin", "*.gguf", "*.index.json")
 
 
@@ -70,7 +71,7 @@ class ModelCard:
         path = self.file("config.json")
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ReproducerError(f"expected JSON in {path}, got: {error}") from error
         if not isinstance(fields, dict):
             raise ReproducerError(f"expected a model's configuration in {path}, got {fields!r:.40}")
@@ -79,11 +80,20 @@ class ModelCard:
     @property
     def max_positions(self) -> int:
         """How many input positions the model has."""
-        for name in POSITIONS:
-            if isinstance(number := self.config.get(name), int):
+        return self._size(POSITIONS)
+
+    @property
+    def d_model(self) -> int:
+        """The width of the model's input embeddings."""
+        return self._size(WIDTH)
+
+    def _size(self, names: tuple[str, ...]) -> int:
+        for name in names:
+            number = self.config.get(name)
+            if isinstance(number, int) and not isinstance(number, bool) and number > 0:
                 return number
         raise ReproducerError(
-            f"model {self.name!r}: expected {' or '.join(POSITIONS)} in its configuration"
+            f"model {self.name!r}: expected {' or '.join(names)} of at least 1 in its configuration"
         )
 
     @cached_property
@@ -99,7 +109,7 @@ class ModelCard:
 
     def file(self, name: str) -> Path:
         """A file of the model: in its folder, or fetched from the hub into its cache."""
-        if Path(self.folder).is_dir():
+        if _is_folder(self.folder):
             path = Path(self.folder) / name
             if not path.exists():
                 raise ReproducerError(f"expected {name} in the model folder {self.folder}")
@@ -119,8 +129,13 @@ class TextTokenizer:
         self.core = core
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Token ids of `text`."""
-        return tuple(self.core.encode(text, add_special_tokens=False).ids)
+        """Token ids of `text`; raises `ReproducerError` for half of a surrogate pair."""
+        try:
+            return tuple(self.core.encode(text, add_special_tokens=False).ids)
+        except TypeError as error:
+            raise ReproducerError(
+                f"expected text of whole characters, got {shown(text)}, which no encoding has"
+            ) from error
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of token ids."""
@@ -154,7 +169,7 @@ def model_card(name: str) -> ModelCard:
         return ModelCard(name, entry, f"untrained:{_digest(shape)}", folder)
     if base == EMBEDDED:
         return ModelCard(name, entry, f"gguf:{GGUF_SHA256}", folder)
-    if Path(folder).is_dir():
+    if _is_folder(folder):
         return ModelCard(name, entry, f"files:{_folder_digest(Path(folder))}", folder)
     revision = entry.revision or _hub_commit(folder)
     return ModelCard(name, entry, f"hub:{folder}@{revision}", folder, revision)
@@ -176,33 +191,44 @@ def _folder_digest(folder: Path) -> str:
     files = [folder / "config.json", *(f for p in WEIGHT_FILES for f in folder.glob(p))]
     total = hashlib.sha256()
     for path in sorted(set(files)):
-        with open(path, "rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
+        try:
+            with open(path, "rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ReproducerError(f"cannot read {path}: {error.strerror}") from error
         total.update(f"{path.name} {content}\n".encode())
     return total.hexdigest()
 
 
 def _place(name: str) -> str:
     """The folder or hub name that `name` means."""
-    if name and Path(name).is_dir():
+    if name and _is_folder(name):
         if not (Path(name) / "config.json").exists():
             raise ReproducerError(f"expected a model in {name}: the folder has no config.json")
         return str(Path(name).resolve())
     if name.count("/") == 1 and not name.startswith((".", "/")):
         return name
     raise ReproducerError(
-        f"unknown model {name!r}: neither a folder nor a hub name; {did_you_mean(name, MODELS)}"
+        f"unknown model {shown(name)}: neither a folder nor a hub name; "
+        f"{did_you_mean(name, MODELS)}"
     )
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except OSError:  # a name that is longer than names can be, for one
+        return False
 
 
 def _hub_commit(name: str) -> str:
     """The commit that the hub's main branch has, in the local cache or else at the hub."""
     import huggingface_hub
 
-    cached = huggingface_hub.try_to_load_from_cache(name, "config.json")
-    if isinstance(cached, str):
-        return Path(cached).parent.name
     with loading_errors(name):
+        cached = huggingface_hub.try_to_load_from_cache(name, "config.json")
+        if isinstance(cached, str):
+            return Path(cached).parent.name
         return huggingface_hub.HfApi().model_info(name, timeout=HUB_SECONDS).sha
 
 
@@ -217,11 +243,11 @@ def loading_errors(place: str) -> Iterator[None]:
         if "trust_remote_code" in str(error):
             reason = f"{place} brings code of its own, which is never run; expected weights alone"
             raise ReproducerError(reason) from error
-        if Path(place).is_dir() or not isinstance(error, OSError):
-            reason = f"expected a causal language model in {place}"
+        if _is_folder(place) or not isinstance(error, OSError):
+            reason = f"expected a causal language model in {place:.200}"
         else:
             reason = (
-                f"cannot load {place!r} from the hub: unreachable, gated or not there "
+                f"cannot load {shown(place)} from the hub: unreachable, gated or not there "
                 "(for a gated model accept its licence and set HF_TOKEN; "
                 "smollm2-135m works without the hub)"
             )

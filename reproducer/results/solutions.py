@@ -32,9 +32,16 @@ def points_of(results: Iterable[Result], from_start: bool = False) -> list[Point
     for result in results:
         fit = FitSpec(**result.spec)
         rows = proto_tokens(fit, result, from_start)
-        accuracies = result.metrics["accuracy"]
-        points += [Point(fit, s, accuracy, rows[s]) for s, accuracy in enumerate(accuracies)]
+        points += [Point(fit, s, share, rows[s]) for s, share in enumerate(accuracies(result))]
     return points
+
+
+def accuracies(result: Result) -> list[float]:
+    """The share of each sequence's tokens that came back.
+
+    Where the loss is no number nothing did: leaving such fits out would favour what fails.
+    """
+    return [share or 0.0 for share in result.metrics["accuracy"]]
 
 
 def proto_tokens(fit: FitSpec, result: Result, from_start: bool = False) -> np.ndarray:
