@@ -7,6 +7,7 @@ second in `[e] [m]xN`, which changes two things; and by `e` from the second in `
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 import pandas as pd
 from pydantic import Field, PositiveInt
@@ -31,17 +32,19 @@ PROTOCOL = base.Protocol(
 class Params(ExperimentParams):
     """`lengths`: numbers of tokens N."""
 
+    arrangements: ClassVar[tuple[str, ...]] = ARMS
+
     lengths: tuple[PositiveInt, ...] = Field((4, 8, 16, 32, 64), min_length=1)
 
 
 def specs(params: Params, known: Known) -> list[FitSpec]:
     """One fit for each length, arrangement and text."""
-    return base.grid(params, ARMS)
+    return base.grid(params, params.arrangements)
 
 
 def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row a fit: `fit_frame`'s columns, and `first`, whether the first token is right."""
-    frame = base.fit_frame(known.all(base.grid(params, ARMS)), params)
+    frame = base.fit_frame(known.all(base.grid(params, params.arrangements)), params)
     return frame.assign(first=[float(correct[0]) for correct in frame["correct"]])
 
 

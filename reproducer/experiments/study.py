@@ -7,8 +7,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from pydantic import ValidationError
 
-from reproducer.experiments.profiles import ExperimentParams
+from reproducer.errors import ReproducerError
+from reproducer.experiments.check import check
+from reproducer.experiments.profiles import ExperimentParams, told
 from reproducer.results.known import Known
 from reproducer.results.specs import Spec
 
@@ -26,7 +29,11 @@ def study(
 
     Computes what is missing, unless `compute` is False: then the frame has what is known already,
     and is empty where that is nothing. `progress`: as for `reproducer.results.run.compute`.
+
+    Raises:
+        ReproducerError: parameters that cannot be met, before anything is computed.
     """
+    check(params)
     known = known or Known()
     if compute:
         run(params, known, progress)
@@ -50,8 +57,16 @@ def run(params: ExperimentParams, known: Known, progress: bool | Progress = True
 
 
 def wanted(params: ExperimentParams, known: Known) -> list[Spec]:
-    """The specs that an experiment asks for, as far as the known results tell: each once."""
-    specs = module_of(params).specs(params, known)
+    """The specs that an experiment asks for, as far as the known results tell: each once.
+
+    Raises:
+        ReproducerError: as `study`.
+    """
+    check(params)
+    try:
+        specs = module_of(params).specs(params, known)
+    except ValidationError as error:
+        raise ReproducerError(told(error, params.experiment)) from error
     return list({spec.key: spec for spec in specs}.values())
 
 

@@ -7,15 +7,14 @@ Bondarenko et al. used, answers of Dolly-15k, which a language model paraphrases
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from reproducer.errors import ReproducerError, require_name
-from reproducer.paths import data_dir
 from reproducer.texts.misspellings import lexical_variants
+from reproducer.texts.shipped import shipped_entries
 from reproducer.texts.sources import Text, hub_rows
 
 if TYPE_CHECKING:
@@ -92,9 +91,9 @@ def family_texts(
 
 
 def _shipped() -> Iterator[Family]:
-    lines = (data_dir() / "texts" / "paraphrases.jsonl").read_text(encoding="utf-8").splitlines()
-    for entry in map(json.loads, lines):
-        yield Family(entry["id"], entry["original"], tuple(entry["paraphrases"]))
+    fields = ("id", "original", "paraphrases")
+    for name, original, paraphrases in shipped_entries("paraphrases", *fields):
+        yield Family(name, original, tuple(paraphrases))
 
 
 def _dolly() -> Iterator[Family]:

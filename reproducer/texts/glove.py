@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
+from itertools import islice
 
 import pooch
 
@@ -32,9 +34,12 @@ def glove_words(n_words: int) -> list[str]:
 def read_words(archive: str, n_words: int) -> list[str]:
     """The first word of each of the first `n_words` lines of the archive's vector file."""
     words: list[str] = []
-    with zipfile.ZipFile(archive) as files, files.open(MEMBER) as lines:
-        for line in lines:
-            words.append(line.split(b" ", 1)[0].decode("utf-8"))
-            if len(words) == n_words:
-                return words
+    try:
+        with zipfile.ZipFile(archive) as files, files.open(MEMBER) as lines:
+            for line in islice(lines, n_words):
+                words.append(line.split(b" ", 1)[0].decode("utf-8"))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise ReproducerError(f"expected {MEMBER} in {archive}, got: {error!r}") from error
+    if len(words) == n_words:
+        return words
     raise ReproducerError(f"expected {n_words} words in {archive}, got {len(words)}")

@@ -10,7 +10,6 @@ tested on words it has never seen. Function words are common to all groups.
 from __future__ import annotations
 
 import csv
-import json
 import random
 from collections.abc import Iterator
 from functools import lru_cache
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from reproducer.errors import ReproducerError, require_name
 from reproducer.paths import data_dir
+from reproducer.texts.shipped import shipped_entries
 
 if TYPE_CHECKING:
     from nltk import CFG, Nonterminal
@@ -144,5 +144,5 @@ def sentences(name: str, group: int) -> Iterator[str]:
 
 @lru_cache
 def _shipped() -> dict[tuple[str, int], list[str]]:
-    lines = (data_dir() / "texts" / "sentences.jsonl").read_text(encoding="utf-8").splitlines()
-    return {(e["class"], e["group"]): e["sentences"] for e in map(json.loads, lines)}
+    entries = shipped_entries("sentences", "class", "group", "sentences")
+    return {(name, group): listed for name, group, listed in entries}

@@ -12,23 +12,23 @@ some sources hold depends on the Python version or on the model.
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from reproducer.errors import ReproducerError, require_name
 from reproducer.models.card import TextTokenizer, model_card
-from reproducer.paths import data_dir
+from reproducer.texts.shipped import shipped_entries
 
 HUB_DATASETS = {
     "pg19": "yurakuratov/pg19_valid_1k_chunks",
     "fanfics": "yurakuratov/fanfics_1k_chunks",
 }
 RANDOM_VOCABULARY = 100_000
+RANDOM = ("random", "random-glove")
 RANDOM_TEXTS = 1000
 STAND_IN_TOKENS = 200  # every vocabulary has as many
 
@@ -49,7 +49,7 @@ class Text(BaseModel):
 
     source: str
     id: str
-    tokens: tuple[int, ...]
+    tokens: tuple[NonNegativeInt, ...]
 
     @property
     def digest(self) -> str:
@@ -83,7 +83,13 @@ def load_texts(source: str, model: str, n_texts: int, n_tokens: int) -> list[Tex
         )
     if source not in STAND_INS:
         require_name("source", source, SOURCES)
-    tokenizer = model_card(model).tokenizer
+    card = model_card(model)
+    if source in RANDOM and (n_texts > RANDOM_TEXTS or n_tokens > card.max_positions):
+        raise ReproducerError(
+            f"source {source!r}: expected at most {RANDOM_TEXTS} texts of at most "
+            f"{card.max_positions} tokens, got {n_texts} of {n_tokens}"
+        )
+    tokenizer = card.tokenizer
     texts, lengths = [], []
     for text in (SOURCES | STAND_INS)[source](tokenizer, n_tokens):
         lengths.append(len(text.tokens))
@@ -124,9 +130,8 @@ def passages(source: str) -> Iterator[Passage]:
 
 def _shipped(source: str) -> Callable[[], Iterator[Passage]]:
     def load() -> Iterator[Passage]:
-        path = data_dir() / "texts" / f"{source}.jsonl"
-        for entry in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
-            yield Passage(entry["id"], entry["first_half"], entry["second_half"])
+        for entry in shipped_entries(source, "id", "first_half", "second_half"):
+            yield Passage(*entry)
 
     return load
 

@@ -26,14 +26,27 @@ class Teacher:
     """A sentence encoder (None: random vectors) and whether its leading components serve alone."""
 
     encoder: str | None
+    width: int
     matryoshka: bool = False
+
+    def require_narrow(self, d_model: int) -> None:
+        """Raise if the teacher's vectors cannot be brought to the width `d_model`."""
+        _require_narrow(self.width, d_model, self.matryoshka)
+
+
+def _require_narrow(width: int, d_model: int, matryoshka: bool) -> None:
+    if width > d_model and not matryoshka:
+        raise ReproducerError(
+            f"expected a teacher of at most the model's width {d_model}, or one whose leading "
+            f"components serve alone (Matryoshka), got width {width}"
+        )
 
 
 TEACHERS: dict[str, Teacher] = {
-    EMBEDDED: Teacher(EMBEDDED),
-    "qwen3-embedding-8b": Teacher("Qwen/Qwen3-Embedding-8B", matryoshka=True),
+    EMBEDDED: Teacher(EMBEDDED, 384),
+    "qwen3-embedding-8b": Teacher("Qwen/Qwen3-Embedding-8B", 4096, matryoshka=True),
     # A control that knows no meaning: what a regularizer does for it, it does for any target.
-    "random": Teacher(None),
+    "random": Teacher(None, RANDOM_WIDTH),
 }
 
 
@@ -58,11 +71,7 @@ def to_width(vectors: Tensor, d_model: int, matryoshka: bool) -> Tensor:
     from torch.nn.functional import normalize
 
     width = vectors.shape[1]
-    if width > d_model and not matryoshka:
-        raise ReproducerError(
-            f"expected a teacher of at most the model's width {d_model}, or one whose leading "
-            f"components serve alone (Matryoshka), got width {width}"
-        )
+    _require_narrow(width, d_model, matryoshka)
     if width > d_model:
         vectors = vectors[:, :d_model]
     elif width < d_model:
