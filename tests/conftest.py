@@ -25,3 +25,11 @@ def own_store(tmp_path, monkeypatch):
 def tiny() -> LanguageModel:
     """The random-weight Llama, solving in float32."""
     return load_lm("tiny", device="cpu", dtype="float32")
+
+
+@pytest.fixture
+def nan_lm() -> LanguageModel:
+    """The same with one weight that is no number, as no file can bring it in."""
+    lm = load_lm("tiny", device="cpu", dtype="float32")
+    lm.hf.get_parameter("model.layers.0.mlp.up_proj.weight").view(-1)[7] = torch.nan
+    return lm

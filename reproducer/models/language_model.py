@@ -15,7 +15,7 @@ import transformers
 from torch import Tensor, nn
 
 from reproducer.decoder.lean import lean_decoder
-from reproducer.errors import ReproducerError, require_name
+from reproducer.errors import ReproducerError, require_name, shown
 from reproducer.models.card import ModelCard, model_card
 from reproducer.models.checkpoints import (
     read_config,
@@ -171,10 +171,10 @@ def device_of(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         where = torch.device(device)
-        torch.empty(1, device=where)
+        torch.empty(1, device=where).item()  # of a device without numbers there is none
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ReproducerError(f"cannot use device {device!r}: {reason}") from error
+        raise ReproducerError(f"cannot use device {shown(device)}: {reason:.200}") from error
     return where
 
 

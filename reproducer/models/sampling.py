@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from reproducer.errors import ReproducerError
 from reproducer.models.language_model import LanguageModel
 
 
@@ -32,11 +33,21 @@ def write_after(
     for _ in range(n_tokens):
         out = lm.hf(inputs_embeds=x, past_key_values=cache, use_cache=True, logits_to_keep=1)
         cache = out.past_key_values
-        logits = out.logits[:, -1].float().cpu()
+        logits = require_finite(lm, out.logits[:, -1].float().cpu())
         logits[:, banned] = -torch.inf
         columns.append(_next(logits, draws, temperature))
         x = lm.embed(columns[-1])
     return torch.cat(columns, dim=1)
+
+
+def require_finite(lm: LanguageModel, numbers: Tensor) -> Tensor:
+    """`numbers` that the model gave; raises if one is none, since what is drawn from it is noise.
+
+    Of NaN the most likely token is the first of the vocabulary.
+    """
+    if not numbers.isfinite().all():
+        raise ReproducerError(f"model {lm.name!r}: expected finite numbers, got NaN or infinity")
+    return numbers
 
 
 def _next(logits: Tensor, draws: list[torch.Generator], temperature: float) -> Tensor:
@@ -58,6 +69,6 @@ def greedy_tokens(lm: LanguageModel, mem: Tensor, n_tokens: int) -> Tensor:
     for _ in range(n_tokens):
         out = lm.hf(inputs_embeds=x, past_key_values=cache, use_cache=True)
         cache = out.past_key_values
-        written.append(out.logits[:, -1].argmax(-1))
+        written.append(require_finite(lm, out.logits[:, -1]).argmax(-1))
         x = lm.embed(written[-1])[:, None]  # (B, 1, d_model)
     return torch.stack(written, dim=1)

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from reproducer.errors import ReproducerError
 from reproducer.models.card import model_card
+from reproducer.results.fits import require_positions, require_tokens
 from reproducer.results.specs import Measurement, Outcome, Result
 from reproducer.texts.sources import Text, passages
 
@@ -43,10 +44,17 @@ class ContinuationSpec(Measurement):
 
 def texts_of(result: Result) -> list[Text]:
     """The sampled texts of a stored result, named after their context and number."""
+    spec, tokens = ContinuationSpec(**result.spec), result.arrays.get("tokens")
+    shape = (spec.n_continuations, spec.n_tokens)
+    if tokens is None or tokens.shape != shape or tokens.dtype.kind != "i" or tokens.min() < 0:
+        got = "none" if tokens is None else f"{tokens.dtype} of shape {tokens.shape}"
+        raise ReproducerError(
+            f"sampled texts {result.key[:12]}: expected token ids of shape {shape}, got {got}"
+        )
     context = result.spec["context"]
     return [
         Text(source=f"generated:{context['source']}", id=f"{context['id']}+{j}", tokens=tuple(row))
-        for j, row in enumerate(result.arrays["tokens"].tolist())
+        for j, row in enumerate(tokens.tolist())
     ]
 
 
@@ -81,5 +89,7 @@ def sample_continuations(
 
     from reproducer.models.sampling import write_after
 
+    require_tokens(lm, (lm.bos_token_id, *context))
+    require_positions(lm, 1 + len(context) + n_tokens)
     read = torch.tensor([[lm.bos_token_id, *context]] * len(seeds))
     return write_after(lm, lm.embed(read), n_tokens, seeds)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from reproducer.decoder.head import head_loss
 from reproducer.models.language_model import LanguageModel
+from reproducer.models.sampling import require_finite
 
 CHUNK_TEXTS = 16
 
@@ -26,7 +27,7 @@ def token_nats(lm: LanguageModel, tokens: Tensor) -> Tensor:
         hidden = decoder(lm.embed(read)).flatten(0, 1)
         nats, _ = head_loss(hidden, decoder.head, decoder.head_bias, chunk.flatten())
         parts.append(nats.view(chunk.shape))
-    return torch.cat(parts)
+    return require_finite(lm, torch.cat(parts))
 
 
 def h_lm_nats(lm: LanguageModel, tokens: Tensor) -> Tensor:

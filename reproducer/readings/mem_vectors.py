@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from reproducer.results.fits import draw_row, require_positions
+from reproducer.results.fits import draw_row, require_positions, require_tokens
 from reproducer.results.growth import Growth
 from reproducer.results.specs import Measurement, Outcome, Result, Size, SolveSpec
 from reproducer.texts.sources import Text
@@ -82,6 +82,7 @@ class MemSpec(SolveSpec):
         read = torch.tensor([*self.given(lm), *self.targets[:-1]], dtype=torch.long)
         n_inputs = self.n_mem + len(read)
         require_positions(lm, n_inputs)
+        require_tokens(lm, self.text.tokens)
         return Problem(
             rows=self.start(lm, needed),
             index=torch.arange(n_inputs)[None],

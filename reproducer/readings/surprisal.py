@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from reproducer.results.fits import require_positions, require_tokens
 from reproducer.results.known import Known
 from reproducer.results.specs import Measurement, Outcome, Result
 from reproducer.texts.sources import Text
@@ -36,6 +37,8 @@ class SurprisalSpec(Measurement):
         from reproducer.readings.information import token_nats
 
         tokens = self.text.tokens
+        require_positions(lm, len(tokens))
+        require_tokens(lm, tokens)
         nats = token_nats(lm, torch.tensor([tokens]))[0].cpu()
         decode = lm.card.tokenizer.decode
         characters = [len(decode(tokens[: n + 1])) for n in range(len(tokens))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -34,7 +34,7 @@ class Regularizer(BaseModel):
     `start_at_teacher` every `e` starts at its teacher vector.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     term: Literal["anchor", "mse", "huber"]
     weight: float = Field(ge=0)
@@ -126,6 +126,7 @@ class FitSpec(SolveSpec):
         pattern = arrangement(self.arrangement)
         roles = pattern.roles(self.n_tokens)
         require_positions(lm, len(roles))
+        require_tokens(lm, (token for text in self.texts for token in text.tokens))
         index = [[self.row_of(role, s) for role in roles] for s in range(len(self.sequences))]
         teacher = self.penalty and self.penalty.teacher_rows(lm.d_model, needed[0])
         every = self.recipe.restart_every
@@ -181,6 +182,14 @@ def draw_row(d_model: int, recipe: Recipe, seed: int, *label: str) -> torch.Tens
     mark = hashlib.sha256("|".join((str(seed), *label)).encode()).digest()
     draw = torch.Generator().manual_seed(int.from_bytes(mark[:7], "big"))
     return torch.randn(d_model, generator=draw) * recipe.init_std
+
+
+def require_tokens(lm: LanguageModel, tokens: Iterable[int]) -> None:
+    """Raise if a token id is none of the model's."""
+    if (largest := max(tokens)) >= lm.vocab_size:
+        raise ReproducerError(
+            f"model {lm.name!r}: expected token ids below {lm.vocab_size}, got {largest}"
+        )
 
 
 def require_positions(lm: LanguageModel, n_inputs: int) -> None:

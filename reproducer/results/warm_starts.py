@@ -98,7 +98,8 @@ def _vector(name: str, model: str) -> np.ndarray:
         )
     try:
         vector = safetensors.numpy.load_file(path)["m"]
-    except (KeyError, ValueError, safetensors.SafetensorError) as error:
+    # The library raises whatever its parts do: its own error, KeyError, TypeError, OSError …
+    except Exception as error:
         raise ReproducerError(f"the warm start {path} is damaged: {error!r}") from error
     if vector.ndim != 1 or vector.dtype != np.float32 or not np.isfinite(vector).all():
         raise ReproducerError(

@@ -11,6 +11,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from reproducer.errors import ReproducerError
+from reproducer.models.card import model_card
 from reproducer.models.language_model import load_lm
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -144,6 +145,7 @@ class OwnTokenizer(PreTrainedTokenizerFast):
 LOAD = """
 import sys
 from reproducer.errors import ReproducerError
+from reproducer.models.card import model_card
 from reproducer.models.language_model import load_lm
 for name in sys.argv[1:]:
     try:
@@ -179,3 +181,56 @@ def test_code_of_a_checkpoint_never_runs(folder, model_type):
     assert not mark.exists()
     (told,) = done.stdout.splitlines()
     assert "brings code of its own, which is never run" in told and str(folder) in told
+
+
+def cut(file, share):
+    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
+
+
+def overwritten(file, place, content):
+    held = bytearray(file.read_bytes())
+    held[place : place + len(content)] = content
+    file.write_bytes(held)
+
+
+DAMAGES = {
+    "no header": lambda file: file.write_bytes(b"\0" * 7),
+    "a header longer than the file": lambda file: overwritten(file, 0, b"\xff" * 8),
+    "half a header": lambda file: file.write_bytes(file.read_bytes()[:200]),
+    "no names": lambda file: overwritten(file, 8, b"[]" + b" " * 40),
+    "invalid UTF-8 in the header": lambda file: overwritten(file, 10, b"\xff\xfe\xff"),
+    "a tenth": lambda file: cut(file, 0.1),
+    "nine tenths": lambda file: cut(file, 0.9),
+    "a byte too many": lambda file: file.write_bytes(file.read_bytes() + b"\0"),
+    "a folder": lambda file: (file.unlink(), file.mkdir()),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_weights_that_were_cut_or_overwritten(folder, damage):
+    damage(folder / WEIGHTS)
+    refusal(folder)
+
+
+@pytest.mark.parametrize("name", [CONFIG, "tokenizer.json"])
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 99999, None])
+def test_files_beside_the_weights(folder, name, damage):
+    """Planning reads these two without the weights."""
+    if (folder / name).exists():
+        (folder / name).unlink()
+    if damage is None:
+        (folder / name).mkdir()
+    else:
+        (folder / name).write_bytes(damage)
+    with pytest.raises(ReproducerError) as caught:
+        card = model_card(str(folder))
+        assert card.max_positions == 64
+        card.tokenizer  # noqa: B018
+    assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("positions", [0, -5, "many", None, True])
+def test_a_configuration_without_positions(folder, positions):
+    change_config(folder, max_position_embeddings=positions)
+    with pytest.raises(ReproducerError, match="expected max_position_embeddings or n_positions"):
+        model_card(str(folder)).max_positions  # noqa: B018

@@ -103,6 +103,25 @@ def test_a_damaged_file(arrays):
         fit()
 
 
+@pytest.mark.parametrize("share", [0, 0.02, 0.5, 0.99])
+def test_a_file_that_was_cut(share):
+    path = written()
+    warm_starts._vector.cache_clear()
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ReproducerError, match="the warm start .* is damaged"):
+        fit()
+
+
+def test_a_folder_in_its_place():
+    path = written()
+    warm_starts._vector.cache_clear()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ReproducerError, match="the warm start .* is damaged"):
+        fit()
+
+
 def test_the_embedded_model_has_one(monkeypatch):
     monkeypatch.undo()
     warm_starts._vector.cache_clear()
