@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text as RichText
 
 from reproducer.app.spans import Span, spans
-from reproducer.errors import ReproducerError
+from reproducer.errors import ReproducerError, shown
 from reproducer.models.card import model_card
 from reproducer.results.fits import FitSpec
 from reproducer.results.known import Known
+from reproducer.results.solutions import accuracies
 from reproducer.results.specs import Result, Spec
 from reproducer.results.warm_starts import has_warm_start
 from reproducer.solver.arrangements import arrangement as arrangement_called
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from reproducer.models.language_model import LanguageModel
 
 log = logging.getLogger(__name__)
+MOST = {"tokens": 1_000_000, "steps": 1_000_000, "seeds": 1000}
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,11 @@ def fit_text(
     """
     for name, value in (("tokens", n_tokens), ("steps", max_steps), ("seeds", n_seeds)):
         if value < 1:
-            raise ReproducerError(f"expected {name} of at least 1, got {value}")
-    chosen = recipe(recipe_name or default_recipe(model), max_steps=max_steps)
+            raise ReproducerError(f"expected {name} of at least 1, got {shown(value)}")
+        if value > MOST[name]:
+            raise ReproducerError(f"expected at most {MOST[name]} {name}, got {shown(value)}")
     card = model_card(model)
+    chosen = recipe(recipe_name or default_recipe(model), max_steps=max_steps)
     pattern = arrangement_called(arrangement or card.arrangement)
     tokens = card.tokenizer.encode(text)
     if not tokens:
@@ -104,6 +108,11 @@ def fit_text(
     from reproducer.results.run import cached_lm
 
     best = _best(_results(specs, progress))
+    if best.metrics["loss_nats"][0] is None:
+        raise ReproducerError(
+            f"no start of {n_seeds} gave a finite loss on {model!r} with the recipe "
+            f"{chosen.name!r}: fit {best.key[:12]} failed at step {best.metrics['failed_at']}"
+        )
     came = reconstruct(cached_lm(model), best)
     decode = card.tokenizer.decode
     return FittedText(
@@ -140,7 +149,7 @@ def _best(results: Iterable[Result]) -> Result:
 
 def _rank(result: Result) -> tuple[float, float]:
     loss = result.metrics["loss_nats"][0]
-    return result.metrics["accuracy"][0], -math.inf if loss is None else -loss
+    return accuracies(result)[0], -math.inf if loss is None else -loss
 
 
 def reconstruct(lm: LanguageModel, result: Result) -> list[int]:

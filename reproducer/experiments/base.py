@@ -16,6 +16,7 @@ from reproducer.models.card import model_card
 from reproducer.results.fits import FitSpec
 from reproducer.results.known import Known
 from reproducer.results.provenance import joined_devices
+from reproducer.results.solutions import accuracies
 from reproducer.results.specs import Result, Spec
 from reproducer.results.vectors import with_vectors
 from reproducer.solver.arrangements import arrangement
@@ -113,7 +114,7 @@ def fit_frame(results: Iterable[Result], params: ExperimentParams) -> pd.DataFra
 
 
 def _fit_rows(result: Result) -> Iterable[dict]:
-    spec, metrics = result.spec, result.metrics
+    spec, metrics, shares = result.spec, result.metrics, accuracies(result)
     texts = [(text, copy) for text in spec["texts"] for copy in range(spec["copies"])]
     for s, (text, copy) in enumerate(texts):
         yield {
@@ -126,7 +127,7 @@ def _fit_rows(result: Result) -> Iterable[dict]:
             "text": text["id"],
             "copy": copy,
             "n_tokens": len(text["tokens"]),
-            "accuracy": metrics["accuracy"][s],
+            "accuracy": shares[s],
             "loss_nats": metrics["loss_nats"][s],
             "correct": result.arrays["correct"][s].tolist(),
             "solved": metrics["solved"],

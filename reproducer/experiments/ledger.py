@@ -22,6 +22,7 @@ from reproducer.experiments.claims import Verdict, with_holm
 from reproducer.experiments.profiles import ExperimentParams, load_params, profile_name
 from reproducer.experiments.study import study, wanted
 from reproducer.paths import ROOT, cache_dir, shipped_dir
+from reproducer.results.integrity import finite_or_none
 from reproducer.results.known import Known
 from reproducer.results.specs import digest
 
@@ -88,7 +89,7 @@ def ship(profile: str, folder: Path | None = None) -> Path:
     for name in EXPERIMENTS:
         params = load_params(name, profile)
         entries[name] = _entry(inputs_digest(params, known), verdicts_of(params, known, fresh=True))
-    path.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(entries, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return path
 
 
@@ -113,14 +114,15 @@ def _read(path: Path) -> dict:
 
 
 def _entry(inputs: str, verdicts: list[Verdict]) -> dict:
-    return {"inputs": inputs, "verdicts": VERDICTS.dump_python(verdicts, mode="json")}
+    told = finite_or_none(VERDICTS.dump_python(verdicts, mode="json"))
+    return {"inputs": inputs, "verdicts": told}
 
 
 def _keep(path: Path, inputs: str, verdicts: list[Verdict]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_suffix(f".{os.getpid()}.tmp")
-        scratch.write_text(json.dumps(_entry(inputs, verdicts)), encoding="utf-8")
+        scratch.write_text(json.dumps(_entry(inputs, verdicts), allow_nan=False), encoding="utf-8")
         os.replace(scratch, path)
     except OSError as error:
         log.debug("the verdicts were not kept: %s", error)

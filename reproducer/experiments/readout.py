@@ -20,6 +20,7 @@ from reproducer.readings.readout import CONTROLS, Prompt, ReadoutSpec, distinct
 from reproducer.results.fits import FitSpec
 from reproducer.results.known import Known
 from reproducer.results.sentence_vectors import SentenceVectorsSpec
+from reproducer.results.solutions import accuracies
 from reproducer.results.specs import Result, Spec
 from reproducer.texts.sentence_encoder import EMBEDDED
 from reproducer.texts.sources import passages
@@ -92,7 +93,7 @@ def readouts(params: Params, results: list[Result]) -> list[ReadoutSpec]:
 
 
 def _accurate(results: list[Result], params: Params) -> list[Result]:
-    return [r for r in results if r.metrics["accuracy"][0] >= params.min_accuracy]
+    return [r for r in results if accuracies(r)[0] >= params.min_accuracy]
 
 
 def meanings(params: Params, written: Result) -> tuple[SentenceVectorsSpec, ...]:

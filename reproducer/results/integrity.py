@@ -74,13 +74,14 @@ def checked(row: Row, arrays: Mapping[str, np.ndarray] | None = None) -> Result:
 class FitMetrics(BaseModel):
     """The metrics of a solved spec: `accuracy` and `loss_nats` have one number a sequence.
 
+    Both are None where the loss is no number, as when a fit failed before its first step ended.
     `solved`: whether the stopping accuracy was reached. `goes_on`: whether a larger budget may
     continue it. `failed_at`: the step at which the loss stopped being a number, if it did.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    accuracy: list[Annotated[float, Field(ge=0, le=1)]] = Field(min_length=1)
+    accuracy: list[Annotated[float, Field(ge=0, le=1)] | None] = Field(min_length=1)
     loss_nats: list[Annotated[float, Field(ge=0)] | None]
     solved: bool
     steps: int = Field(ge=1)
@@ -113,12 +114,19 @@ def _check_fit(
     rows, correct, nats = (arrays[name] for name in ("rows", "correct", "nats"))
     if rows.ndim != 2 or correct.ndim != 2 or nats.shape != correct.shape or not correct.size:
         raise DamagedError("its arrays have wrong shapes")
-    if correct.dtype != bool or correct.mean(1).tolist() != facts.accuracy:
+    if correct.dtype != bool or not _same_accuracy(correct.mean(1).tolist(), facts):
         raise DamagedError("its accuracy is not that of its correct tokens")
     losses = [math.nan if loss is None else loss for loss in facts.loss_nats]
     means = np.where(np.isfinite(nats).all(1), nats.mean(1, dtype=np.float64), np.nan)
     if not np.allclose(losses, means, rtol=1e-4, atol=1e-6, equal_nan=True):
         raise DamagedError("its loss is not that of its tokens")
+
+
+def _same_accuracy(means: list[float], facts: FitMetrics) -> bool:
+    told = zip(facts.accuracy, facts.loss_nats, strict=True)
+    # A loss that is no number may have an accuracy, of 0, in results of earlier versions.
+    shares = [0.0 if share is None and loss is None else share for share, loss in told]
+    return shares == means
 
 
 def _object(text: str) -> dict[str, Any]:

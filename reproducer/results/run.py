@@ -5,6 +5,7 @@ This is the one place that schedules, loads models and writes to a store.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from reproducer.results.provenance import provenance, software
 from reproducer.results.specs import Result, SolveSpec, Spec, with_needs
 from reproducer.solver.solve import Solution, solve
 
+log = logging.getLogger(__name__)
 ATTEMPTS = 3
 _loaded: dict[str, LanguageModel] = {}
 
@@ -177,16 +179,25 @@ def _solved(
         spec = specs[number]
         line.ended(len(solution.correct) * spec.recipe.max_steps)
         origin = {"continues": earlier[spec.key].key} if spec.key in earlier else {}
+        if solution.failed_at is not None:
+            log.warning(
+                "%s %s on %s failed at step %d: its loss is not finite any more",
+                *(spec.kind, spec.key[:12], spec.model, solution.failed_at),
+            )
         yield result_of(spec, solution, facts | origin)
 
 
 def result_of(spec: SolveSpec, solution: Solution, facts: dict[str, Any]) -> Result:
-    """A solution as it is stored: `rows`, `correct`, `nats`, traces, end; metrics in JSON."""
+    """A solution as it is stored: `rows`, `correct`, `nats`, traces, end; metrics in JSON.
+
+    A sequence whose loss is no number has no accuracy, either.
+    """
     data = spec.model_dump(mode="json")
-    correct = solution.correct.numpy()
+    measured = solution.nats.isfinite().all(1).tolist()
+    # As a reader computes it from the array, to the last bit.
+    accuracies = solution.correct.numpy().mean(1).tolist()
     metrics = {
-        # As a reader computes it from the array, to the last bit.
-        "accuracy": correct.mean(1).tolist(),
+        "accuracy": [a if told else None for a, told in zip(accuracies, measured, strict=True)],
         "loss_nats": solution.nats.mean(1).tolist(),
         "solved": solution.solved,
         "steps": solution.steps,

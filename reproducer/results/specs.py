@@ -81,7 +81,7 @@ class Spec(BaseModel):
     fastest here; `reproducer.results.known` answers it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: str
     model: str

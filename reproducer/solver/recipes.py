@@ -41,7 +41,7 @@ class Recipe(BaseModel):
     its budget goes on and its best state is kept.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str
     init_std: float = Field(1.0, ge=0)

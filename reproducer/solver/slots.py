@@ -43,7 +43,7 @@ class Slots:
     best_correct: Tensor  # (n,)
     best_nats: Tensor  # (n,)
     reached: Tensor  # (n,) bool, the stopping accuracy, in the dtype of solving
-    failed: Tensor  # (n,) bool, the loss was not finite at some step
+    failed: Tensor  # (n,) bool, at some step the loss or what moves the rows was not finite
     index: Tensor  # (n, n_sequences, n_inputs)
     targets: Tensor  # (n, n_sequences, n_tokens)
     frozen: Tensor | None  # (n, n_frozen, d)
@@ -132,6 +132,11 @@ class Slots:
         chosen = {k: v[keep].clone() for k, v in self.tensors().items()}
         rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in chosen}
         return Slots(**chosen, **rest)
+
+    def finite(self) -> Tensor:
+        """Whether rows and moments are all numbers, (n,) bool."""
+        state = (self.rows, self.exp_avg, self.exp_avg_sq)
+        return torch.stack([part.isfinite().flatten(1).all(1) for part in state]).all(0)
 
     def table(self, rows: Tensor, step: Tensor) -> Tensor:
         """What the index points into at 0-based `step` (n,): (n, n_table, d)."""

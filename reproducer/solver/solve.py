@@ -37,9 +37,9 @@ class Solution:
         seconds: this problem's share of the wall time.
         trace: name → (steps,), if asked for.
         end: what `Progress` has to know of an unsolved fit's last step, by name; else empty.
-        failed_at: the steps after which a check saw that the loss had not stayed finite, and ended
-            the unsolved fit; else None. Its rows are its best state with a finite loss, or its
-            start where there was none.
+        failed_at: the steps after which a check saw that loss, rows or moments had not stayed
+            finite, and ended the unsolved fit; else None. Its rows are its best state with a finite
+            loss, or its start where there was none.
     """
 
     rows: Tensor
@@ -175,6 +175,8 @@ class _Run:
     def _ended(self) -> list[tuple[int, Tensor, Tensor]]:
         """The fits that have ended: slot, correctness and loss in float32."""
         active, budget = self._active(), self.slots.recipe.max_steps
+        # The last step's loss may be the last that is a number.
+        self.slots.failed |= ~self.slots.finite()
         reached, failed = torch.stack([self.slots.reached, self.slots.failed]).tolist()
         final = {slot for slot, fit in active.items() if failed[slot] or fit.steps >= budget}
         over = [slot for slot in active if reached[slot] or slot in final]

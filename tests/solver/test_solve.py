@@ -10,6 +10,9 @@ from torch.nn import functional as F
 
 from reproducer.errors import ReproducerError
 from reproducer.results.fits import FitSpec
+from reproducer.results.run import result_of
+from reproducer.results.solutions import accuracies
+from reproducer.results.store import Store
 from reproducer.solver import slots as slots_module
 from reproducer.solver import solve as solve_module
 from reproducer.solver.arrangements import ARRANGEMENTS
@@ -332,6 +335,37 @@ def test_a_rate_that_overflows_ends_the_fit_at_the_first_check(tiny):
         first, *rest = solution.trace["loss_nats"].tolist()
         assert first == pytest.approx(solution.nats.mean().item(), rel=1e-3)
         assert not all(map(math.isfinite, rest))
+
+
+@pytest.mark.parametrize("max_steps", [1, 10, 20])
+def test_a_state_that_is_not_finite_never_goes_on(tiny, max_steps):
+    """At this rate the first step leaves no number, while its own loss is still one."""
+    recipe = Recipe(name="x", lr=1e38, max_steps=max_steps)
+    (spec,) = fit_specs(tiny, n_texts=1, recipe=recipe)
+    (solution,) = solve_all(tiny, [spec.problem(tiny)], recipe)
+    assert solution.failed_at == min(max_steps, 10) and not solution.solved
+    assert solution.rows.isfinite().all() and solution.nats.isfinite().all()
+    stored = result_of(spec, solution, {})
+    assert stored.metrics["goes_on"] is False
+    assert not any(name.startswith("end_") for name in stored.arrays)
+
+
+def test_a_loss_that_is_no_number_is_no_accuracy(nan_lm, tmp_path):
+    (spec,) = fit_specs(nan_lm, n_texts=1)
+    (solution,) = solve_all(nan_lm, [spec.problem(nan_lm)])
+    result = result_of(spec, solution, {})
+    assert result.metrics["accuracy"] == result.metrics["loss_nats"] == [None]
+    assert (result.metrics["failed_at"], result.metrics["solved"]) == (10, False)
+    store = Store(tmp_path)
+    store.put(result)
+    assert store.get(spec.key).metrics == result.metrics
+    assert accuracies(result) == [0.0]
+    # As it was stored before.
+    earlier = replace(result, metrics=result.metrics | {"accuracy": [0.0]})
+    store.put(earlier)
+    assert store.get(spec.key).metrics == earlier.metrics
+    store.put(replace(result, metrics=result.metrics | {"accuracy": [0.5]}))
+    assert store.get(spec.key) is None
 
 
 def test_a_mixture_whose_loss_overflows_keeps_its_last_finite_state(tiny):
