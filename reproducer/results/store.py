@@ -142,6 +142,8 @@ class Store:
             self._connection = None
 
     def _one(self, query: str, *values: Any) -> tuple | None:
+        # SQLite takes no half of a surrogate pair, which no key has either.
+        values = [v.encode(errors="replace").decode() if isinstance(v, str) else v for v in values]
         with self._errors():
             connection = self._reading()
             return connection.execute(query, values).fetchone() if connection else None

@@ -29,3 +29,12 @@ def test_no_texts_and_unknown_encoders_are_told_in_one_line():
     with pytest.raises(ReproducerError, match="cannot load the sentence encoder") as told:
         encode(["a"], "no/such-encoder")
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("config", [None, "{", "[]", '{"model_type": "bert", "hidden_size": "x"}'])
+def test_a_damaged_encoder_is_told_in_one_line(tmp_path, config):
+    if config:
+        (tmp_path / "config.json").write_text(config)
+    with pytest.raises(ReproducerError, match="cannot load the sentence encoder") as told:
+        encode(["a"], str(tmp_path))
+    assert "\n" not in str(told.value) and len(str(told.value)) < 500
