@@ -10,7 +10,7 @@ them back; and weights that were never trained do not have the fault.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,7 @@ from reproducer.readings.gradients import GradientSpec
 from reproducer.readings.reach import ReachSpec
 from reproducer.results.fits import FitSpec
 from reproducer.results.known import Known
+from reproducer.results.solutions import accuracies
 from reproducer.results.specs import Result, Spec
 from reproducer.solver.recipes import Recipe, recipe
 
@@ -57,6 +58,8 @@ class Params(ExperimentParams):
     proportion. `n_tokens`: length of the texts that are fitted with the first position clamped, and
     from starts `text_scale` times as long.
     """
+
+    arrangements: ClassVar[tuple[str, ...]] = (ARRANGEMENT,)
 
     controls: tuple[str, ...] = ("random:smollm2-135m", "random:pythia-160m")
     n_words: int = Field(64, ge=1)
@@ -162,7 +165,7 @@ def _reached(params: Params, known: Known) -> Iterator[dict]:
     for model in _models(params):
         for position, scale, spec in reaches(params, model):
             if (result := known.get(spec, arrays=False)) is not None:
-                right = result.metrics["accuracy"][0]
+                right = accuracies(result)[0]
                 yield _row(result, "word", position, scale, FREE, spec.word, right)
     wanted = words_at(params, params.model)
     if (result := known.get(clamped(params, wanted), arrays=False)) is not None:

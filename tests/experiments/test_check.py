@@ -18,6 +18,7 @@ from reproducer.solver.arrangements import arrangement
 LONGEST = {
     "arrangements": ("lengths", 254),  # two inputs before the first that predicts
     "second_position": ("lengths", 255),
+    "first_position": ("n_tokens", 256),  # no input before the first that predicts
     "sharing": ("n_tokens", 255),
     "capacity": ("lengths", 255),
     "information": ("lengths", 254),
@@ -52,7 +53,10 @@ def test_lengths_up_to_the_last_position(name):
         check(with_length(name, longest + 1))
 
 
-@pytest.mark.parametrize("name", ["arrangements", "second_position", "precision", "training_time"])
+ONE_ROUND = ["arrangements", "second_position", "first_position", "precision", "training_time"]
+
+
+@pytest.mark.parametrize("name", ONE_ROUND)
 def test_the_longest_input_is_that_of_the_longest_fit(name):
     params = load_params(name, "smoke")
     fits = [spec for spec in wanted(params, Known()) if isinstance(spec, FitSpec)]
