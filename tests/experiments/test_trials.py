@@ -205,6 +205,7 @@ def test_bad_parameters_are_told_before_any_work(change, message):
 
 
 def test_texts_too_short():
-    params = load_params("capacity", "smoke", n_texts=50, sources=["seen"], lengths=[254])
+    chosen = {"model": "smollm2-135m", "sources": ["seen"], "n_texts": 50, "lengths": [8000]}
+    params = load_params("capacity", "smoke", **chosen)
     with pytest.raises(ReproducerError, match="longest usable length for 50 texts is"):
         wanted(params, Known())
