@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from reproducer.errors import ReproducerError
+from reproducer.errors import ReproducerError, shown
 from reproducer.experiments.profiles import profile_name
 from reproducer.paths import ROOT
 
@@ -29,10 +29,10 @@ def ledger_at(place: str, profile: str, alone: bool = False) -> dict[str, Row]:
     Raises:
         ReproducerError: none of these, a file that is no ledger, a commit that ships none.
     """
-    path = Path(place).expanduser()
-    if path.is_dir():
+    path = _path(place)
+    if path and path.is_dir():
         return _of_store(path, profile, alone)
-    if path.is_file():
+    if path and path.is_file():
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -42,12 +42,22 @@ def ledger_at(place: str, profile: str, alone: bool = False) -> dict[str, Row]:
     commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{place}^{{commit}}")
     if commit is None:
         raise ReproducerError(
-            f"expected a ledger's file, a store's folder or a commit of {ROOT}, got {place!r}"
+            f"expected a ledger's file, a store's folder or a commit of {ROOT}, "
+            f"got {shown(place)}"
         )
     text = _git("show", f"{commit.strip()}:{file}")
     if text is None:
-        raise ReproducerError(f"expected {file} in the commit {place!r}, which ships none")
+        raise ReproducerError(f"expected {file} in the commit {shown(place)}, which ships none")
     return _parsed(text, f"{place}:{file}")
+
+
+def _path(place: str) -> Path | None:
+    """The file or folder in a place, or None where the file system does not take the name."""
+    try:
+        path = Path(place).expanduser()
+        return path if path.exists() else None
+    except (OSError, RuntimeError, ValueError):
+        return None
 
 
 def _of_store(folder: Path, profile: str, alone: bool) -> dict[str, Row]:

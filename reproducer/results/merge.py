@@ -25,8 +25,12 @@ def merge(sources: Sequence[Path], store: Store) -> dict[str, int]:
         with other content, which is kept and reported.
     """
     for folder in sources:
-        if not (Path(folder) / FILE).exists():
-            raise ReproducerError(f"expected a result store in {folder}: it holds no {FILE}")
+        try:
+            there = (Path(folder) / FILE).exists()
+        except OSError:  # a name that is longer than names can be, for one
+            there = False
+        if not there:
+            raise ReproducerError(f"expected a result store in {folder!s:.200}: it holds no {FILE}")
     counts = {"copied": 0, "known": 0, "different": 0}
     for folder in sources:
         for result in _readable(Store(Path(folder))):

@@ -42,8 +42,8 @@ def test_tokens_say_all_of_a_text(model, text):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "got 0"),
-        (b"\xef\xbb\xbf", "got 0"),  # a byte order mark is no text
+        (b"", "got an empty one"),
+        (b"\xef\xbb\xbf", "got an empty one"),  # a byte order mark is no text
         (b"\xff\xfea\0b\0", "can't decode byte 0xff"),
         (b"caf\xe9 au lait", "can't decode byte 0xe9"),
         ("\ud800".encode(errors="surrogatepass"), "can't decode byte 0xed"),

@@ -120,7 +120,9 @@ OPTIONS = {
     "run": ["--profile", "-p", "--param"],
     "book": ["--profile"],
     "status": ["--profile", "--json"],
-    "claims": ["--profile", "--json"],
+    "claims": ["--profile", "--json", "--wide", "--csv"],
+    "diff": ["--profile", "--json"],
+    "confirm": ["--json"],
     "pack": ["--profile"],
     "merge": [],
     "verify": ["--sample", "--json"],
@@ -128,20 +130,23 @@ OPTIONS = {
     "text": ["--tokens", "--model", "--arrangement", "--recipe", "--steps", "--seeds", "--json"],
     "bench": ["--model", "--tokens", "--repeats", "--json"],
 }
+FLAGS = ("--json", "--wide", "--csv")
 FIELDS = sorted({name for e in EXPERIMENTS for name in experiment(e).Params.model_fields})
 
 
 @st.composite
 def command_lines(draw):
     command = draw(st.sampled_from([*OPTIONS, "no-such-command"]))
-    word = st.one_of(scalars.map(str), st.sampled_from(["arrangements", "distances", "tiny"]))
+    places = ["x" * 5000, "~nobody", "/dev/null", "/", ".", "README.md", "a/" * 2000, "p.yaml"]
+    known = ["arrangements", "distances", "tiny", "HEAD"]
+    word = st.one_of(scalars.map(str), st.sampled_from(places), st.sampled_from(known))
     words = draw(st.lists(word, max_size=2))
     for option in draw(st.lists(st.sampled_from(OPTIONS.get(command) or ["--x"]), max_size=3)):
         if option in ("-p", "--param"):
             pair = st.builds("{}={}".format, st.sampled_from(FIELDS), values)
             words += [option, draw(st.one_of(pair, word))]
         else:
-            words += [option] if option == "--json" else [option, draw(word)]
+            words += [option] if option in FLAGS else [option, draw(word)]
     if "--model" in OPTIONS.get(command, ()) and "--model" not in words:
         words += ["--model", "tiny"]
     if "--profile" in OPTIONS.get(command, ()) and "--profile" not in words:
