@@ -1,10 +1,10 @@
 """B1: who attends to `e`? (Bondarenko et al., Figs 1–3)
 
 Attention to `e` by layer, head and position in solved texts. The paper finds it strongest at
-early positions. Any position i shares its attention among i inputs, and many models give much of
-it to whatever comes first: so causal attention falls with position whatever `e` is. What `e` adds
-shows against two references: even attention, 1/i, and the attention to the first token when the
-model reads the same text in the ordinary way.
+early positions. But position i shares its attention among i inputs, and many models give much of
+it to whatever comes first, so attention to a first input falls whatever that input holds. What `e`
+adds shows against two references: even attention, 1/i, and the attention to the first token when
+the model reads the same text in the ordinary way.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from reproducer.experiments import plots
 from reproducer.experiments.base import (
     ArrangementName,
     Protocol,
+    dashed,
     fit,
     fit_frame,
-    number,
     texts_of,
     with_readings,
 )
@@ -34,15 +34,13 @@ from reproducer.results.known import Known
 from reproducer.results.specs import Spec
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.image import AxesImage
 
 # The first quarter of the positions is compared with the last; with fewer tokens a quarter is too
 # few positions.
 MIN_TOKENS = 16
 MARGIN = above(0.05, "a twentieth of all attention")
-TITLES = ("proto-tokens: to e", "ordinary text: to its first token")
+TO_E, TO_FIRST, EVEN = "to e", "ordinary text, to its first token", "even attention"
 NOTHING = "no solved text"
 PROTOCOL = Protocol(
     paper="Attention weights of solved texts on Llama-3.2-1B: the mean over heads in each layer, "
@@ -85,10 +83,8 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
     if not pairs:
         return pd.DataFrame()
     frame = fit_frame([fitted for fitted, _ in pairs], params)
-    columns = pd.DataFrame(
-        [{name: a.astype(float) for name, a in reading.arrays.items()} for _, reading in pairs]
-    )
-    return frame.join(columns).assign(min_accuracy=params.min_accuracy)
+    arrays = [{name: a.astype(float) for name, a in r.arrays.items()} for _, r in pairs]
+    return frame.join(pd.DataFrame(arrays)).assign(min_accuracy=params.min_accuracy)
 
 
 def usable(df: pd.DataFrame) -> pd.DataFrame:
@@ -103,133 +99,118 @@ def effects(df: pd.DataFrame) -> pd.DataFrame:
     as many inputs as the ordinary text has, and `ordinary`, that of its first token; `level` and
     `ordinary_level`, mean attention to either from those inputs but the first.
     """
-    columns = ("fall", "even", "fall_in_text", "ordinary", "level", "ordinary_level")
-    values = []
-    for row in usable(df).itertuples():
-        to_e = row.to_e[..., : row.to_first.shape[-1]]
-        falls = map(_fall, (row.to_e, row.uniform, to_e, row.to_first))
-        levels = (_mean(a[..., 1:]) for a in (to_e, row.to_first))
-        values.append((*falls, *levels))
-    return pd.DataFrame(values, columns=columns, index=usable(df)["text"], dtype=float)
+    good = usable(df).set_index("text")
+    n_tokens = good["to_first"].map(lambda shares: shares.shape[-1])
+    shared = [e[..., :n] for e, n in zip(good["to_e"], n_tokens, strict=True)]
+    of = {
+        "fall": good["to_e"].map(_fall),
+        "even": good["uniform"].map(_fall),
+        "fall_in_text": [_fall(shares) for shares in shared],
+        "ordinary": good["to_first"].map(_fall),
+        "level": [_level(shares) for shares in shared],
+        "ordinary_level": good["to_first"].map(_level),
+    }
+    return pd.DataFrame(of, good.index, dtype=float)
 
 
 def _fall(shares: np.ndarray) -> float:
     """Mean share (…, n_inputs) of the first quarter of positions minus that of the last."""
     if shares.shape[-1] < 3:
         return float("nan")
-    early, late = _ends(shares.shape[-1])
+    early, late = _quarters(shares.shape[-1])
     return float(shares[..., early].mean() - shares[..., late].mean())
 
 
-def _ends(n_inputs: int) -> tuple[slice, slice]:
+def _level(shares: np.ndarray) -> float:
+    return float(shares[..., 1:].mean()) if shares.shape[-1] > 1 else float("nan")
+
+
+def _quarters(n_inputs: int) -> tuple[slice, slice]:
     """First and last quarter of the positions after the first, where attention is 1."""
     quarter = max(1, (n_inputs - 1) // 4)
     return slice(1, 1 + quarter), slice(n_inputs - quarter, n_inputs)
 
 
-def fall_table(df: pd.DataFrame) -> pd.DataFrame:
+def table(df: pd.DataFrame) -> pd.DataFrame:
     """By how much attention falls from the first to the last quarter of positions: mean, extremes.
 
     The first row is the paper's measure, which any causal attention meets.
     """
     of = effects(df)
-    values = {
+    falls = {
         "to e (any causal attention falls)": of["fall"],
-        "even attention": of["even"],
-        "ordinary text, to its first token": of["ordinary"],
+        EVEN: of["even"],
+        TO_FIRST: of["ordinary"],
         "to e, beyond even attention": of["fall"] - of["even"],
         "to e, beyond the ordinary first token": of["fall_in_text"] - of["ordinary"],
     }
-    cells = {
-        name: {
-            "mean fall": number(v.mean(), 3),
-            "least … greatest of a text": f"{number(v.min(), 3)} … {number(v.max(), 3)}",
-        }
-        for name, v in values.items()
-    }
-    return pd.DataFrame(cells).T
-
-
-def table(df: pd.DataFrame) -> pd.DataFrame:
-    """Mean attention by layer, over heads, positions and solved texts, and the references."""
-    good = usable(df)
-    columns = ("to e", "to e, first quarter of positions", "to e, last quarter", TITLES[1])
-    if good.empty:
-        return pd.DataFrame("–", index=[NOTHING], columns=columns)
-    to_e, to_first = np.mean(good["to_e"].tolist(), 0), np.mean(good["to_first"].tolist(), 0)
-    early, late = _ends(to_e.shape[-1])
-    parts = [to_e[..., 1:], to_e[..., early], to_e[..., late], to_first[..., 1:]]
-    uniform = good["uniform"].iloc[0]
-    even = [uniform[1:], uniform[early], uniform[late], uniform[1 : to_first.shape[-1]]]
-    by_layer = [[_mean(part[layer]) for part in parts] for layer in range(len(to_e))]
-    by_layer.append([_mean(part) for part in even])
-    index = pd.Index([*range(len(to_e)), "even attention"], name="layer")
-    return pd.DataFrame(by_layer, index=index, columns=columns).map(lambda v: number(v, 3))
-
-
-def _mean(shares: np.ndarray) -> float:
-    return float(shares.mean()) if shares.size else float("nan")
+    cells = pd.DataFrame(falls).agg(["mean", "min", "max"]).T
+    return dashed(cells, 3).set_axis(["mean fall", "least of a text", "greatest of a text"], axis=1)
 
 
 def figure(df: pd.DataFrame) -> Figure:
-    """Mean attention over heads and texts against position: some layers, and the references."""
+    """Attention to `e` by position, mean over layers and heads, beside both references.
+
+    Lines are means over texts, bands hold all of them, and the quarters compared are shaded.
+    """
     good = usable(df)
     if good.empty:
         return plots.nothing(NOTHING)
-    drawn, axes = plots.figure(2, sharey=True, figsize=(9.5, 4))
-    for axis, column, title in zip(axes, ("to_e", "to_first"), TITLES, strict=True):
-        means = np.mean(good[column].tolist(), axis=(0, 2))  # (layers, positions)
-        layers = np.unique(np.linspace(0, len(means) - 1, 5).round().astype(int))
-        positions = np.arange(1, means.shape[1] + 1)
-        for layer, style in plots.line_styles(layers).items():
-            axis.plot(positions, means[layer], label=f"layer {layer}", **style, markersize=3.5)
-        even = good["uniform"].iloc[0][: len(positions)]
-        axis.plot(positions, even, color="black", lw=2.5, alpha=0.4, label="even attention")
-        axis.set(xlabel="input position i", title=title, ylim=(-0.02, 1.05))
-    axes[0].set_ylabel("share of attention")
-    axes[1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    drawn, axis = plots.figure(figsize=(6, 4))
+    columns = {TO_E: "to_e", TO_FIRST: "to_first", EVEN: "uniform"}
+    for label, style in plots.line_styles(columns).items():
+        shares = [a.reshape(-1, a.shape[-1]).mean(0) for a in good[columns[label]]]
+        positions = np.arange(1, len(shares[0]) + 1)
+        axis.plot(positions, np.mean(shares, 0), label=label, **style, markersize=4)
+        band = {"color": style["color"], "alpha": 0.15, "lw": 0}
+        axis.fill_between(positions, np.min(shares, 0), np.max(shares, 0), **band)
+    for quarter in _quarters(len(good["uniform"].iloc[0])):
+        axis.axvspan(quarter.start + 0.5, quarter.stop + 0.5, color="#f0f0f0", zorder=0)
+    axis.set(xlabel="input position i", ylabel="share of attention", ylim=(0, 1.02))
+    axis.locator_params(axis="x", integer=True)
+    axis.legend(loc="best")
     return drawn
 
 
 def heatmap_figure(df: pd.DataFrame) -> Figure:
     """Layer by position: attention to `e`, and to the first token of the ordinary text."""
     good = usable(df)
-    if good.empty:
-        return plots.nothing(NOTHING)
-    means = [np.mean(good[column].tolist(), axis=(0, 2)) for column in ("to_e", "to_first")]
-    drawn, axes = _pictures(means, 0.5, TITLES, "share of attention, mean over heads")
-    for axis in axes:
-        axis.set_xlabel("input position i")
-    return drawn
+    means = {
+        title: np.mean(good[column].tolist(), axis=(0, 2))  # (layers, positions)
+        for title, column in ((TO_E, "to_e"), (TO_FIRST.replace(", ", ",\n"), "to_first"))
+        if len(good)
+    }
+    return _heatmaps(means, "input position i", first=1)
 
 
 def head_figure(df: pd.DataFrame) -> Figure:
     """Layer by head: attention to `e` from the first and from the last quarter of positions."""
     good = usable(df)
-    if good.empty:
+    means = {}
+    if len(good):
+        heads = np.mean(good["to_e"].tolist(), axis=0)  # (layers, heads, positions)
+        early, late = (heads[..., quarter].mean(-1) for quarter in _quarters(heads.shape[-1]))
+        means = {"to e, from the first\nquarter": early, "to e, from the last\nquarter": late}
+    return _heatmaps(means, "head", first=0)
+
+
+def _heatmaps(means: dict[str, np.ndarray], across: str, first: int) -> Figure:
+    """Pictures of shares (layers, columns) side by side; columns are numbered from `first`."""
+    import seaborn as sns  # late: it takes a second
+
+    if not means:
         return plots.nothing(NOTHING)
-    heads = np.mean(good["to_e"].tolist(), axis=0)  # (layers, heads, positions)
-    means = [heads[..., positions].mean(-1) for positions in _ends(heads.shape[-1])]
-    titles = [f"from the {name} quarter of positions" for name in ("first", "last")]
-    drawn, axes = _pictures(means, -0.5, titles, "share of attention to e")
-    for axis in axes:
-        axis.set_xlabel("head")
-    return drawn
-
-
-def _pictures(means: list, left: float, titles, label: str) -> tuple[Figure, list[Axes]]:
-    """Two pictures of values (layers, columns) side by side, with one scale of colours."""
-    drawn, axes = plots.figure(2, sharey=True, figsize=(9.5, 4.2))
-    picture: AxesImage | None = None
-    for axis, values, title in zip(axes, means, titles, strict=True):
+    drawn, axes = plots.figure(2, sharey=True, figsize=(6, 4.2))
+    for axis, (title, values) in zip(axes, means.items(), strict=True):
+        shares = pd.DataFrame(values, columns=range(first, first + values.shape[1]))
+        sns.heatmap(shares, ax=axis, vmin=0, vmax=1, cmap="viridis", cbar=False)
+        axis.set(title=title, xlabel=across)
+        axis.tick_params(rotation=0)
         axis.grid(False)
-        edges = (left, left + values.shape[1], -0.5, len(values) - 0.5)
-        look = {"origin": "lower", "aspect": "auto", "cmap": "viridis", "vmin": 0, "vmax": 1}
-        picture = axis.imshow(values, extent=edges, **look)
-        axis.set(title=title)
+    axes[0].invert_yaxis()
     axes[0].set_ylabel("layer")
-    drawn.colorbar(picture, ax=axes, label=label)
-    return drawn, list(axes)
+    drawn.colorbar(axes[0].collections[0], ax=axes, label="share of attention")
+    return drawn
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:

@@ -1,54 +1,54 @@
 """B4: do proto-tokens know what kind of sentence they hold? (Bondarenko et al. §3.4, 4.6)
 
 Sentences of seven syntactic classes are fitted. The paper shows t-SNE maps by class and leaves
-numbers to later work; we add linear probes and silhouettes. Classes differ in length, and
-length alone would then tell them apart, so that the sentences compared here have one length;
-a second set with free lengths shows what happens otherwise.
+numbers to later work; here a linear probe names the class. Classes differ in length, which alone
+would tell them apart, so the sentences compared have one length; a second set with free lengths
+shows what happens otherwise.
 """
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from reproducer.analysis.clusters import cosine_distances, silhouettes
 from reproducer.analysis.intervals import mean_interval
 from reproducer.analysis.probes import bag_of_words, cell_accuracy, cells, permutation_p, probe_hits
-from reproducer.errors import ReproducerError
 from reproducer.experiments import plots
 from reproducer.experiments.base import (
     STARTS,
     CommonStart,
     Protocol,
     fit,
+    mean_std,
     number,
     vector_frame,
     with_interval,
 )
 from reproducer.experiments.claims import Verdict, above, verdict
-from reproducer.experiments.maps import map_figure
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.models.card import model_card
 from reproducer.results.fits import FitSpec
 from reproducer.results.known import Known
 from reproducer.results.vectors import TOKENS, stacked
 from reproducer.solver.recipes import recipe
-from reproducer.texts.grammars import CLASSES, GROUPS, sentences
+from reproducer.texts.grammars import CLASSES, GROUPS, class_texts
 from reproducer.texts.sources import Text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from reproducer.analysis.estimates import Interval
+
 Condition = Literal["matched", "free"]
-BASELINES = ("length only", "bag of words")
+WORDS = "bag of words"
+FEATURES = (*TOKENS, "length only", WORDS)
+DESIGN = ["start", "recipe", "condition"]
 CHANCE = 1 / len(CLASSES)
 MARGIN = above(0.1, "one sentence in ten")
 MIN_TEXTS, MIN_ACCURACY = 10, 0.9  # solved sentences of each class; what a verdict calls solved
-ATTEMPTS = 5000
 PROTOCOL = Protocol(
     paper="Sentences of seven classes, from a language model and from context-free grammars over "
     "frequent words; t-SNE maps of e and m by class. Quantification is left to future work.",
@@ -92,34 +92,9 @@ def specs(params: Params, known: Known) -> list[FitSpec]:
 
 def sentences_of(params: Params, condition: Condition) -> list[Text]:
     """Sentences of all classes under a condition."""
-    return [text for name in CLASSES for text in class_texts(name, params, condition)]
-
-
-def class_texts(name: str, params: Params, condition: Condition) -> list[Text]:
-    """`n_texts` sentences of a class, the vocabulary groups in turn.
-
-    Raises:
-        ReproducerError: the class has too few sentences of exactly `n_tokens` tokens.
-    """
-    encode, per_group = model_card(params.model).tokenizer.encode, []
-    wanted = -(-params.n_texts // len(GROUPS))
-    for group in GROUPS:
-        candidates = (encode(s) for s in islice(sentences(name, group), ATTEMPTS))
-        fitting = (t for t in candidates if condition == "free" or len(t) == params.n_tokens)
-        chosen = list(islice(fitting, wanted))
-        if len(chosen) < wanted:
-            raise ReproducerError(
-                f"class {name!r}: expected {wanted} sentences of {params.n_tokens} tokens from "
-                f"vocabulary group {group}, got {len(chosen)}; try another n_tokens"
-            )
-        per_group.append(chosen)
-    mark = f"{condition}/{name}"
-    turns = (
-        Text(source="grammar", id=f"{mark}/{group}/{number}", tokens=tokens)
-        for number, row in enumerate(zip(*per_group, strict=True))
-        for group, tokens in enumerate(row)
-    )
-    return list(islice(turns, params.n_texts))
+    encode = model_card(params.model).tokenizer.encode
+    n_tokens = params.n_tokens if condition == "matched" else None
+    return [t for name in CLASSES for t in class_texts(name, encode, params.n_texts, n_tokens)]
 
 
 def rows(params: Params, known: Known) -> pd.DataFrame:
@@ -142,10 +117,9 @@ def _labels(ids: pd.Series) -> pd.DataFrame:
 def usable(df: pd.DataFrame) -> pd.DataFrame:
     """The solved sentences of those classes and groups that a probe can be asked about."""
     good = df[df["accuracy"] >= df["min_accuracy"]]
-    design = ["recipe", "condition"]
-    size = good.groupby([*design, "class"])["text"].transform("size")
+    size = good.groupby([*DESIGN, "class"])["text"].transform("size")
     good = good[size >= 2]
-    several = good.groupby(design)[["class", "group"]].transform("nunique").min(axis=1) >= 2
+    several = good.groupby(DESIGN)[["class", "group"]].transform("nunique").min(axis=1) >= 2
     return good[several]
 
 
@@ -156,18 +130,17 @@ def length_table(params: Params) -> pd.DataFrame:
         texts = sentences_of(params, condition)
         frame = _labels(pd.Series([text.id for text in texts]))
         frame["n_tokens"] = [len(text.tokens) for text in texts]
-        groups = frame.groupby("class", sort=False)["n_tokens"]
+        lengths = frame.groupby("class", sort=False)["n_tokens"].agg(mean_std)
         told = cell_accuracy(_hits(frame, "length only"), frame["class"], frame["group"])
-        lengths = groups.agg(lambda n: f"{n.mean():.1f} ± {n.std(ddof=0):.1f}")
-        columns[condition] = lengths.to_dict() | {"class told by length": f"{told:.2f}"}
+        columns[condition] = lengths.to_dict() | {"class told by length": number(told)}
     return pd.DataFrame(columns).rename_axis("class")
 
 
 def _features(frame: pd.DataFrame, name: str) -> np.ndarray:
-    """One of `TOKENS` or `BASELINES` as a matrix (n_rows, d)."""
+    """One of `FEATURES` as a matrix (n_rows, d)."""
     if name == "length only":
         return frame[["n_tokens"]].to_numpy(float)
-    if name == "bag of words":
+    if name == WORDS:
         return bag_of_words(frame["sentence"].to_list())
     return stacked(frame, name)
 
@@ -178,62 +151,59 @@ def _hits(frame: pd.DataFrame, name: str) -> np.ndarray:
     return probe_hits(_features(frame, name), labels, groups).astype(float)
 
 
-def measured(df: pd.DataFrame) -> pd.DataFrame:
-    """By design and features: `probe`, the share right with its interval over cells, `p` by
-    shuffling classes within groups, `silhouette`, the mean by class, and `n` sentences.
+def _share(some: pd.DataFrame, hits: np.ndarray) -> Interval:
+    """The share of hits with its interval over cells."""
+    return mean_interval(hits, cells(some["class"], some["group"]), bounds=(0, 1))
+
+
+def table(df: pd.DataFrame) -> pd.DataFrame:
+    """By design and features: share of sentences whose class a probe names right, with p.
+
+    The interval is over cells, and p comes from shuffling the classes within groups.
     """
-    values = {}
-    for (start, name, condition), some in usable(df).groupby(["start", "recipe", "condition"]):
+    rows = {}
+    for (start, name, condition), some in usable(df).groupby(DESIGN):
         labels, groups = some["class"].to_numpy(), some["group"].to_numpy()
-        for features in (*TOKENS, *BASELINES):
-            matrix = _features(some, features)
-            probe = mean_interval(_hits(some, features), cells(labels, groups), bounds=(0, 1))
-            p, clusters = permutation_p(matrix, labels, groups), np.nan
-            if features in TOKENS:
-                clusters = silhouettes(cosine_distances(matrix), labels).mean()
-            values[STARTS[start], name, condition, features] = (probe, p, clusters, len(some))
-    names = ["start", "recipe", "lengths", "features"]
-    index = pd.MultiIndex.from_tuples(values, names=names) if values else None
-    return pd.DataFrame(list(values.values()), index, columns=["probe", "p", "silhouette", "n"])
+        for features in FEATURES:
+            rows[STARTS[start], name, condition, features] = {
+                "share right": with_interval(_share(some, _hits(some, features))),
+                "p": number(permutation_p(_features(some, features), labels, groups), 3),
+                "sentences": str(len(some)),
+            }
+    if not rows:
+        return pd.DataFrame(columns=["share right", "p", "sentences"])
+    return pd.DataFrame(rows).T.rename_axis(["start", "recipe", "lengths", "features"])
 
 
-def table(df: pd.DataFrame, numbers: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Share of sentences whose class a probe names right, and silhouettes by class."""
-    numbers = measured(df) if numbers is None else numbers
-    columns = {
-        "share right": [with_interval(probe) for probe in numbers["probe"]],
-        "p": [number(p, 3) for p in numbers["p"]],
-        "silhouette": [number(s) for s in numbers["silhouette"]],
-        "sentences": [number(n, 0) for n in numbers["n"]],
-    }
-    return pd.DataFrame(columns, index=numbers.index)
+def figure(df: pd.DataFrame) -> Figure:
+    """Share of sentences of one length whose class a probe names right; a panel for each design.
 
-
-def figure(df: pd.DataFrame, condition: str = "matched") -> Figure:
-    """t-SNE maps of `e` and `m` by class, of the last of the recipes."""
-    some = usable(df)
-    some = some[some["condition"] == condition]
-    some = some[some["recipe"] == some["recipe"].iloc[-1]] if len(some) else some
-    return map_figure(some, "class")
-
-
-def measure_figure(numbers: pd.DataFrame) -> Figure:
-    """Probe accuracy by features, a marker a design; dashed: chance."""
-    if numbers.empty:
-        return plots.nothing("too few solved sentences for a probe")
-    drawn, axis = plots.figure()
-    designs = numbers["probe"].groupby(level=["start", "recipe", "lengths"])
-    plots.dots(
-        axis,
-        {
-            f"{start} ({name}), {lengths} lengths": some.droplevel([0, 1, 2]).to_dict()
-            for (start, name, lengths), some in designs
-        },
-    )
-    axis.axvline(CHANCE, color="black", linestyle="--", lw=1, label="chance")
-    axis.set(xlim=(-0.02, 1.02), xlabel="share of sentences whose class the probe names right")
-    axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    From `e`, from `m` and from the bag of words, with intervals over the groups of a class, in the
+    first row over all cells; dashed: chance.
+    """
+    good = usable(df)
+    designs = list(good[good["condition"] == "matched"].groupby(["start", "recipe"]))
+    if not designs:
+        return plots.nothing("too few solved sentences of one length for a probe")
+    size = (6, 5 * len(designs))
+    drawn, axes = plots.figure(1, len(designs), figsize=size, sharex=True, squeeze=False)
+    for axis, ((start, name), some) in zip(axes[:, 0], designs, strict=True):
+        plots.dots(axis, {features: _by_class(some, features) for features in ("e", "m", WORDS)})
+        axis.axvline(CHANCE, color="black", linestyle="--", lw=1, label="chance")
+        axis.set(xlim=(-0.02, 1.02), title=f"fits from {STARTS[start]} ({name})")
+    axes[-1, 0].set_xlabel("share of sentences whose class the probe names right")
+    drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return drawn
+
+
+def _by_class(some: pd.DataFrame, features: str) -> dict[str, Interval]:
+    hits = _hits(some, features)
+    shares = {"all classes": _share(some, hits)}
+    for name in CLASSES:
+        own = (some["class"] == name).to_numpy()
+        if own.any():
+            shares[name] = _share(some[own], hits[own])
+    return shares
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:
@@ -244,48 +214,54 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
 
 
 def _claims_from(df: pd.DataFrame, start: str) -> list[Verdict]:
-    """Both claims on the fits from random starts, or from a common one.
+    """Both claims on the fits from random starts, or from a common one."""
+    some, tokens = _judged(df, start)
+    sizes = some.groupby("class").size().reindex(CLASSES, fill_value=0)
+    lacking = sizes.min() < MIN_TEXTS or df["min_accuracy"].iloc[0] < MIN_ACCURACY
+    needed = (
+        f"{MIN_TEXTS} or more sentences of each class and of one length, solved to "
+        f"{MIN_ACCURACY:g} from {STARTS[start]}"
+    )
+    unit = cells(some["class"], some["group"]) if len(some) else []
+    read, words = (_hits(some, name) if len(some) else [] for name in (tokens, WORDS))
+    beyond_chance = mean_interval(np.subtract(read, CHANCE), unit, bounds=(-CHANCE, 1 - CHANCE))
+    beyond_words = mean_interval(np.subtract(read, words), unit, bounds=(-1, 1))
+    source = f"{'e and m' if tokens == '[e;m]' else 'e'}, fits from {STARTS[start]}"
+    mark = "" if start == "own" else "-common-start"
+    common = {
+        "experiment": "syntax",
+        "own": True,
+        "unit": "cells (a class in a vocabulary)",
+        "published": "t-SNE maps only, no number",
+        "untested": needed if lacking else "",
+    }
+    return [
+        verdict(
+            df,
+            (beyond_chance, MARGIN),
+            id=f"B4.class{mark}",
+            claim="A linear probe reads the class, among words that it never saw, from "
+            f"{source}: share right minus chance",
+            **common,
+        ),
+        verdict(
+            df,
+            (beyond_words, MARGIN),
+            id=f"B4.beyond-words{mark}",
+            claim="A probe reads the class better than from the bag of words, from "
+            f"{source}: difference of the shares right",
+            **common,
+        ),
+    ]
+
+
+def _judged(df: pd.DataFrame, start: str) -> tuple[pd.DataFrame, str]:
+    """The sentences of one length from a kind of start, first recipe, and the vectors asked.
 
     Where every `m` starts at a vector that was fitted before, `e` alone is judged.
     """
     good = usable(df)
     good = good[(good["condition"] == "matched") & (good["start"] == start)]
     free = good[~good["warm_m"]]
-    tokens, good = ("[e;m]", free) if len(free) else ("e", good)
-    good = good[good["recipe"] == good["recipe"].iloc[0]] if len(good) else good
-    sizes = good.groupby("class").size().reindex(CLASSES, fill_value=0)
-    lacking = sizes.min() < MIN_TEXTS or df["min_accuracy"].iloc[0] < MIN_ACCURACY
-    unit, read, words = [], [], []
-    if len(good):
-        unit = cells(good["class"].to_numpy(), good["group"].to_numpy())
-        read, words = _hits(good, tokens), _hits(good, "bag of words")
-    rest = {
-        "experiment": "syntax",
-        "own": True,
-        "unit": "cells (a class in a vocabulary)",
-        "published": "t-SNE maps only, no number",
-        "untested": f"{MIN_TEXTS} or more sentences of each class and of one length, solved to "
-        f"{MIN_ACCURACY:g} from {STARTS[start]}"
-        if lacking
-        else "",
-    }
-    source = f"{'e and m' if tokens == '[e;m]' else 'e'}, fits from {STARTS[start]}"
-    mark = "" if start == "own" else "-common-start"
-    return [
-        verdict(
-            df,
-            (mean_interval(np.subtract(read, CHANCE), unit, bounds=(-CHANCE, 1 - CHANCE)), MARGIN),
-            id=f"B4.class{mark}",
-            claim="A linear probe reads the class, among words that it never saw, from "
-            f"{source}: share right minus chance",
-            **rest,
-        ),
-        verdict(
-            df,
-            (mean_interval(np.subtract(read, words), unit, bounds=(-1, 1)), MARGIN),
-            id=f"B4.beyond-words{mark}",
-            claim="A probe reads the class better than from the bag of words, from "
-            f"{source}: difference of the shares right",
-            **rest,
-        ),
-    ]
+    good, tokens = (free, "[e;m]") if len(free) else (good, "e")
+    return good[good["recipe"] == next(iter(good["recipe"]), "")], tokens

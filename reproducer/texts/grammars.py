@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING
 from reproducer.errors import ReproducerError, require_name
 from reproducer.paths import data_dir
 from reproducer.texts.shipped import shipped_entries
+from reproducer.texts.sources import Text
 
 if TYPE_CHECKING:
     from nltk import CFG, Nonterminal
 
 GROUPS = (0, 1, 2, 3)
+ATTEMPTS = 5000
 
 _SHARED = """
 NP -> Det N | Det Adj N
@@ -146,3 +148,33 @@ def sentences(name: str, group: int) -> Iterator[str]:
 def _shipped() -> dict[tuple[str, int], list[str]]:
     entries = shipped_entries("sentences", "class", "group", "sentences")
     return {(name, group): listed for name, group, listed in entries}
+
+
+def class_texts(
+    name: str, encode: Callable[[str], tuple[int, ...]], n_texts: int, n_tokens: int | None
+) -> list[Text]:
+    """`n_texts` sentences of a class, all of `n_tokens` tokens unless that is None.
+
+    The vocabulary groups take turns; ids are `matched/class/group/number`, or `free/…`.
+
+    Raises:
+        ReproducerError: a group has too few sentences of exactly `n_tokens` tokens.
+    """
+    wanted, by_group = -(-n_texts // len(GROUPS)), []
+    for group in GROUPS:
+        candidates = map(encode, islice(sentences(name, group), ATTEMPTS))
+        fitting = (tokens for tokens in candidates if n_tokens in (None, len(tokens)))
+        chosen = list(islice(fitting, wanted))
+        if len(chosen) < wanted:
+            raise ReproducerError(
+                f"class {name!r}: expected {wanted} sentences of {n_tokens} tokens from "
+                f"vocabulary group {group}, got {len(chosen)}; try another n_tokens"
+            )
+        by_group.append(chosen)
+    mark = f"{'free' if n_tokens is None else 'matched'}/{name}"
+    texts = [
+        Text(source="grammar", id=f"{mark}/{group}/{number}", tokens=tokens)
+        for number, turn in enumerate(zip(*by_group, strict=True))
+        for group, tokens in enumerate(turn)
+    ]
+    return texts[:n_texts]

@@ -129,7 +129,7 @@ def test_what_cannot_be_tested():
 
 
 def test_any_part_of_the_results_is_shown():
-    answers_any_part_of(experiment, planted(0.1), ["fall_table"])
+    answers_any_part_of(experiment, planted(0.1))
     for name in ("heatmap_figure", "head_figure"):
         assert isinstance(getattr(experiment, name)(planted(0.1)), Figure)
         assert isinstance(getattr(experiment, name)(planted(0.1).assign(accuracy=0)), Figure)

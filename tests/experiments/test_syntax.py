@@ -12,6 +12,7 @@ from reproducer import load_params, study
 from reproducer.errors import ReproducerError
 from reproducer.experiments import syntax as experiment
 from reproducer.results.known import Known
+from reproducer.texts import grammars
 from reproducer.texts.grammars import CLASSES
 from tests.experiments.frames import answers_any_part_of, fit_columns, words
 
@@ -32,7 +33,7 @@ def test_length_tells_classes_apart_unless_it_is_matched():
 
 
 def test_impossible_length_of_a_class(monkeypatch):
-    monkeypatch.setattr(experiment, "ATTEMPTS", 100)
+    monkeypatch.setattr(grammars, "ATTEMPTS", 100)
     with pytest.raises(ReproducerError, match="expected 1 sentences of 3 tokens from vocabulary"):
         experiment.specs(load_params("syntax", "smoke", n_tokens=3), Known())
 
@@ -135,7 +136,7 @@ def test_any_part_of_the_results_is_shown():
     df = df.reset_index(drop=True)
     answers_any_part_of(experiment, df)
     for part in (df, df.iloc[:3], df.assign(accuracy=0.0)):
-        assert isinstance(experiment.measure_figure(experiment.measured(part)), Figure)
+        assert isinstance(experiment.figure(part), Figure)
     assert len(experiment.table(df)) == 2 * 5
 
 
