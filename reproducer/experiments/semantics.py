@@ -2,10 +2,9 @@
 
 Originals, their misspelt variants and their paraphrases are fitted; vectors of one original
 should lie together if meaning is what they hold. The paper shows t-SNE maps and finds that
-`m` clusters by meaning more than `e`. One number answers: how often a text is closer to one of
-its own family than to one of another (AUC, chance 0.5), for paraphrases, which share meaning, and
-apart from them for misspelt variants, which share words. A bag of the text's tokens and a sentence
-encoder stand beside the vectors.
+`m` clusters by meaning more than `e`. Here: how often is a text closer to one of its own family
+than to one of another (AUC, chance 0.5)? Paraphrases share meaning, misspelt variants share words;
+a bag of the text's tokens and a sentence encoder stand beside the vectors.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from reproducer.analysis.clusters import (
     closeness_near_one,
     cosine_distances,
     group_wins,
+    tsne_map,
 )
 from reproducer.analysis.matrices import mantel_interval
 from reproducer.experiments import plots
@@ -34,14 +34,13 @@ from reproducer.experiments.base import (
     with_interval,
 )
 from reproducer.experiments.claims import Verdict, above, verdict
-from reproducer.experiments.maps import map_figure
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.models.card import model_card
 from reproducer.readings.paraphrases import paraphrase_specs, written_families
 from reproducer.results.fits import FitSpec
 from reproducer.results.known import Known
 from reproducer.results.sentence_vectors import SentenceVectorsSpec
-from reproducer.results.specs import Result, Spec
+from reproducer.results.specs import Spec
 from reproducer.results.vectors import TOKENS, stacked
 from reproducer.solver.recipes import recipe
 from reproducer.texts.families import FAMILIES, family_texts, load_families
@@ -58,6 +57,7 @@ REFERENCES = ("bag of tokens", "number of tokens", "encoder")
 VECTORS = (*TOKENS, *REFERENCES)
 DESIGN = ["start", "recipe", "length", "share"]
 MIN_ACCURACY = 0.9  # what a verdict calls solved
+MIN_MAPPED = 4
 MARGIN = 0.1
 MORE = above(MARGIN, "one comparison in ten")
 BEYOND_CHANCE = above(0.5 + MARGIN, "one comparison in ten beyond chance")
@@ -158,31 +158,22 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
 
     `encoder` is None where the encoder's vectors are not known.
     """
+    decode = model_card(params.model).tokenizer.decode
     parts = []
     for length, texts in texts_by_length(params, known).items():
-        results, meaning = known.all(fits(params, texts)), known.get(encoded(params, texts))
-        frame = vector_frame(results, params)
-        if len(frame):
-            parts.append(_labelled(frame, results, meaning, params).assign(length=length))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-
-def _labelled(
-    frame: pd.DataFrame, results: list[Result], meaning: Result | None, params: Params
-) -> pd.DataFrame:
-    vectors = {}
-    if meaning:
-        vectors = dict(zip(meaning.spec["sentences"], meaning.arrays["vectors"], strict=True))
-    tokens = [tuple(text["tokens"]) for result in results for text in result.spec["texts"]]
-    decode = model_card(params.model).tokenizer.decode
-    parts = frame["text"].str.split("/", expand=True)
-    return frame.assign(
-        family=parts[0],
-        kind=parts[1],
-        tokens=tokens,
-        encoder=[vectors.get(decode(t)) for t in tokens],
-        min_accuracy=params.min_accuracy,
-    )
+        frame = vector_frame(known.all(fits(params, texts)), params)
+        if frame.empty:
+            continue
+        meaning, vectors = known.get(encoded(params, texts)), {}
+        if meaning:
+            vectors = dict(zip(meaning.spec["sentences"], meaning.arrays["vectors"], strict=True))
+        tokens = frame["text"].map({text.id: text.tokens for text in texts})
+        labels = frame["text"].str.split("/", expand=True)
+        frame = frame.assign(length=length, family=labels[0], kind=labels[1], tokens=tokens)
+        parts.append(frame.assign(encoder=[vectors.get(decode(t)) for t in tokens]))
+    if not parts:
+        return pd.DataFrame()
+    return pd.concat(parts, ignore_index=True).assign(min_accuracy=params.min_accuracy)
 
 
 def usable(df: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -232,14 +223,13 @@ def measured(df: pd.DataFrame) -> pd.DataFrame:
     """By design, kind of variant and vector: `auc` and `mantel`, intervals over families."""
     values = {}
     for kind, title in KINDS.items():
-        for design, some in usable(df, kind).groupby(DESIGN, sort=False):
+        for (start, *design), some in usable(df, kind).groupby(DESIGN, sort=False):
             for name in VECTORS:
                 won = wins(some, name)
-                if won is None or len(won) < 2:
-                    continue
-                place = (STARTS[design[0]], *design[1:], title, name)
-                auc = closeness if name in TOKENS else closeness_near_one
-                values[place] = (auc(won.to_numpy()), agreement(some, name), len(won))
+                if won is not None and len(won) > 1:
+                    auc = closeness if name in TOKENS else closeness_near_one
+                    numbers = (auc(won.to_numpy()), agreement(some, name), len(won))
+                    values[STARTS[start], *design, title, name] = numbers
     names = [*DESIGN, "original and", "vector"]
     index = pd.MultiIndex.from_tuples(values, names=names) if values else None
     return pd.DataFrame(list(values.values()), index, columns=["auc", "mantel", "families"])
@@ -256,19 +246,12 @@ def table(df: pd.DataFrame, numbers: pd.DataFrame | None = None) -> pd.DataFrame
     return pd.DataFrame(cells, index=numbers.index)
 
 
-def figure(df: pd.DataFrame, share: str = "none") -> Figure:
-    """t-SNE maps of `e` and `m` of one sharing, the last design and the first seed."""
-    some = df[(df["accuracy"] >= df["min_accuracy"]) & (df["share"] == share)]
-    for column, place in (("recipe", -1), ("length", -1), ("seed", 0)):
-        some = some[some[column] == some[column].iloc[place]] if len(some) else some
-    return map_figure(some, "family", tokens=("e", "m") if share == "none" else ("e",), links=True)
-
-
-def measure_figure(numbers: pd.DataFrame) -> Figure:
+def figure(df: pd.DataFrame, numbers: pd.DataFrame | None = None) -> Figure:
     """The AUC of each vector: a panel a kind of variant, a marker a design; dashed: chance."""
+    numbers = measured(df) if numbers is None else numbers
     if numbers.empty:
         return plots.nothing("fewer than two originals with a solved variant each")
-    drawn, axes = plots.figure(len(KINDS), sharey=True, figsize=(9.5, 4.2))
+    drawn, axes = plots.figure(1, len(KINDS), sharex=True, figsize=(6, 6))
     for axis, kind in zip(axes, KINDS.values(), strict=True):
         inside = numbers["auc"][numbers.index.get_level_values("original and") == kind]
         series = {}
@@ -277,8 +260,32 @@ def measure_figure(numbers: pd.DataFrame) -> Figure:
             series[label] = some.droplevel([*DESIGN, "original and"]).to_dict()
         plots.dots(axis, series)
         axis.axvline(0.5, color="black", linestyle="--", lw=1)
-        axis.set(xlabel="same family closer (AUC)", title=f"originals and {kind}", xlim=(0, 1.02))
-    axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+        axis.set(title=f"originals and {kind}", xlim=(0, 1.02))
+    axes[-1].set_xlabel("same family closer (AUC)")
+    drawn.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center")
+    return drawn
+
+
+def map_figure(df: pd.DataFrame) -> Figure:
+    """t-SNE maps of `e` and `m`, own `m`, last design, first seed: a text is its family's number.
+
+    Of the families with the most solved texts, as many as there are colours.
+    """
+    some = df[(df["accuracy"] >= df["min_accuracy"]) & (df["share"] == "none")]
+    for column, place in (("recipe", -1), ("length", -1), ("seed", 0)):
+        some = some[some[column] == some[column].iloc[place]] if len(some) else some
+    families = sorted(some["family"].value_counts().index[: len(plots.PALETTE)])
+    some = some[some["family"].isin(families)]
+    if len(some) < MIN_MAPPED:
+        return plots.nothing(f"fewer than {MIN_MAPPED} solved texts to map")
+    drawn, axes = plots.figure(2, figsize=(6, 3.4))
+    for axis, token in zip(axes, ("e", "m"), strict=True):
+        places = tsne_map(stacked(some, token))
+        axis.scatter(*places.T, s=0)
+        for (x, y), family in zip(places, some["family"], strict=True):
+            number = families.index(family)
+            axis.text(x, y, number + 1, color=plots.PALETTE[number], weight="bold")
+        axis.set(title=f"t-SNE of {token}", xticks=[], yticks=[])
     return drawn
 
 
@@ -286,39 +293,44 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
     """`m` is more semantic than `e`; and whether either is at all, where texts are what differs."""
     if df.empty:
         return []
-    own, common = (_parts(df, start) for start in STARTS)
-    rest = {"experiment": "semantics", "unit": "families"}
+    parts = {start: _parts(df, start) for start in STARTS}
     question = "same family closer (AUC), originals and paraphrases, own m"
+
+    def claim(start: str, judged: list[tuple], **fields) -> Verdict:
+        lacking = _lacking(df, parts[start], start)
+        common = {"experiment": "semantics", "unit": "families", "untested": lacking}
+        return verdict(df, *judged, **common, **fields)
+
+    def more(start: str) -> list[tuple]:
+        return [(closeness(m, e), MORE, length) for length, e, m in parts[start]]
+
+    def beyond_chance(place: int) -> list[tuple]:
+        return [(closeness(won[place]), BEYOND_CHANCE, won[0]) for won in parts["common"][-1:]]
+
     return [
-        verdict(
-            df,
-            *((closeness(m, e), MORE, length) for length, e, m in own),
+        claim(
+            "own",
+            more("own"),
             id="B3.meaning",
             claim=f"m clusters by meaning more than e, fits from random starts: {question}, "
             "m minus e",
             published="m more than e (t-SNE maps, no number)",
-            untested=_lacking(df, own, "own"),
-            **rest,
         ),
-        verdict(
-            df,
-            *((closeness(m, e), MORE, length) for length, e, m in common),
+        claim(
+            "common",
+            more("common"),
             id="B3.meaning-common-start",
             own=True,
             claim=f"m clusters by meaning more than e, fits from one start: {question}, m minus e",
-            untested=_lacking(df, common, "common"),
-            **rest,
         ),
         *(
-            verdict(
-                df,
-                *((closeness(won[place]), BEYOND_CHANCE, won[0]) for won in common[-1:]),
+            claim(
+                "common",
+                beyond_chance(place),
                 id=f"B3.{token}",
                 own=True,
                 claim=f"{token} knows what a text means, fits from one start, the longest texts: "
                 f"{question}, of {token}",
-                untested=_lacking(df, common, "common"),
-                **rest,
             )
             for place, token in ((1, "e"), (2, "m"))
         ),

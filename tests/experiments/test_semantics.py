@@ -182,7 +182,8 @@ def test_any_part_of_the_results_is_shown():
     df = pd.concat([planted(0.5, 1.0, n=6), planted(n=6, start="own")], ignore_index=True)
     answers_any_part_of(experiment, df)
     for part in (df, df.iloc[:3], df.assign(share="m"), df.assign(encoder=None)):
-        assert isinstance(experiment.measure_figure(experiment.measured(part)), Figure)
+        assert isinstance(experiment.figure(part), Figure)
+        assert isinstance(experiment.map_figure(part), Figure)
 
 
 def test_seeds_are_averaged_family_by_family():
