@@ -7,6 +7,7 @@ the cosine fall to about 0, and that a strong one raises the cosine and costs re
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -40,6 +41,11 @@ if TYPE_CHECKING:
 WEAK, STRONG = 0.02, 0.5
 MIN_ACCURACY = 0.8
 MAX_HELD = 0.1
+STARTS_AT = {"teacher": "e starts at its teacher", "normal": "e starts at random"}
+KEPT = above(-0.1, "'mostly survives': no more than a tenth of the tokens is lost")
+LOST = below(-0.2, "'falls sharply': a fifth of the tokens, twice what 'mostly' allows")
+NEAR_0 = within(-0.2, 0.2, "five times the spread of random directions in 576 dimensions")
+BEYOND = above(0.2, "beyond what counts as near 0 under the weak anchor")
 
 PROTOCOL = Protocol(
     paper="Llama-3.2-1B under an anchor to Qwen3-Embedding-8B, `e` starting at the embedding. A "
@@ -79,18 +85,12 @@ def fits(params: Params) -> list[FitSpec]:
     until = params.stop_accuracy if not params.fixed_steps else None
     course = recipe(params.recipe, params.max_steps).model_copy(update={"stop_accuracy": until})
     wanted = []
-    for n_tokens in params.lengths:
-        for text in texts_of(params, n_tokens):
-            teacher = SentenceVectorsSpec(model=params.teacher, sentences=decoded(params, [text]))
-            for start in params.starts:
-                for weight in params.weights:
-                    penalty = Regularizer(
-                        term="anchor",
-                        weight=weight,
-                        teacher=teacher,
-                        start_at_teacher=start == "teacher",
-                    )
-                    wanted.append(fit(params, [text], recipe=course, penalty=penalty, trace=True))
+    for text in (text for n in params.lengths for text in texts_of(params, n)):
+        teacher = SentenceVectorsSpec(model=params.teacher, sentences=decoded(params, [text]))
+        for start, weight in product(params.starts, params.weights):
+            anchor = {"term": "anchor", "start_at_teacher": start == "teacher"}
+            penalty = Regularizer(weight=weight, teacher=teacher, **anchor)
+            wanted.append(fit(params, [text], recipe=course, penalty=penalty, trace=True))
     return wanted
 
 
@@ -131,100 +131,88 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
 
 
 def figure(df: pd.DataFrame) -> Figure:
-    """Accuracy against length, cosine against step, and one against the other."""
-    drawn, axes = plots.figure(3, figsize=(13, 3.8))
+    """Accuracy against length, above the cosine against the step; a column for each start of `e`.
+
+    Means over texts.
+    """
+    import seaborn as sns  # late: it takes a second
+
     if df.empty:
-        return drawn
-    starts = dict(zip(df["start"].unique(), ("-", ":"), strict=False))
-    for weight, style in plots.line_styles(sorted(df["weight"].unique())).items():
-        for start, dash in starts.items():
-            cell = df[(df["weight"] == weight) & (df["start"] == start)]
-            if len(cell):
-                _draw(axes, cell, style | {"linestyle": dash, "label": f"{weight:g}, {start}"})
-    plots.powers_axis(axes[0], df["n_tokens"])
-    axes[0].set(xlabel="tokens N", ylabel="accuracy", ylim=(-0.03, 1.05))
-    axes[1].set(xlabel="step", ylabel="cosine of e and teacher")
-    axes[2].set(xlabel="cosine of e and teacher", ylabel="accuracy", ylim=(-0.03, 1.05))
-    axes[2].legend(title="weight, start of e", loc="upper left", bbox_to_anchor=(1, 1))
+        return plots.nothing("no fit")
+    starts = list(df["start"].unique())
+    drawn, axes = plots.figure(len(starts), 2, figsize=(6, 6), sharey="row", squeeze=False)
+    styles = plots.line_styles(sorted(df["weight"].unique()))
+    looks = pd.DataFrame(styles.values(), styles)
+    look = {"hue": "weight", "hue_order": list(styles), "palette": looks["color"].to_list()}
+    look |= {"markers": looks["marker"].to_list(), "linestyles": looks["linestyle"].to_list()}
+    for (upper, lower), start in zip(axes.T, starts, strict=True):
+        own = df[df["start"] == start]
+        place = {"x": "n_tokens", "y": "accuracy", "ax": upper, "dodge": 0.3 * (len(styles) > 1)}
+        sns.pointplot(own, **place, **look, errorbar=None, legend=start == starts[0])
+        for weight, traces in own.groupby("weight")["trace"]:
+            lower.plot(plots.mean_trace(traces), **styles[weight] | {"marker": ""})
+        upper.set(xlabel="tokens N", ylabel="accuracy", ylim=(-0.03, 1.08), title=STARTS_AT[start])
+        lower.set(xlabel="step", ylabel="cosine of e and teacher")
+    axes[0, 0].legend(title="weight of the anchor", loc="lower left")
     return drawn
-
-
-def _draw(axes: np.ndarray, cell: pd.DataFrame, look: dict) -> None:
-    by_length = cell.groupby("n_tokens")["accuracy"].mean()
-    axes[0].plot(by_length.index, by_length, **look)
-    axes[1].plot(plots.mean_trace(cell["trace"]), **look | {"marker": ""})
-    filled = look["color"] if look["linestyle"] == "-" else "none"
-    point = {"color": look["color"], "marker": look["marker"], "label": look["label"]}
-    axes[2].scatter(cell["cosine"].mean(), cell["accuracy"].mean(), facecolor=filled, **point)
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:
     """A weak anchor keeps reconstruction and lets `e` go; a strong one does the reverse."""
     if df.empty:
         return []
+    at_step = f"cosine at step {df['max_steps'].max()}"
     return [
         _verdict(
             df,
-            (
-                mean_interval(_by_text(df, "accuracy", WEAK, 0.0), bounds=(-1, 1)),
-                above(-0.1, "'mostly survives': no more than a tenth of the tokens is lost"),
-            ),
+            (mean_interval(_by_text(df, "accuracy", WEAK, 0.0), bounds=(-1, 1)), KEPT),
             id="B5.weak",
             claim=f"An anchor of weight {WEAK:g} keeps reconstruction: change of accuracy",
             published="mostly survives (figures)",
         ),
         _verdict(
             df,
-            (
-                mean_interval(_by_text(df, "cosine", WEAK)),
-                within(-0.2, 0.2, "five times the spread of random directions in 576 dimensions"),
-            ),
-            held=[WEAK],
+            (mean_interval(_by_text(df, "cosine", WEAK)), NEAR_0),
+            held=(WEAK,),
             id="B5.weak-cosine",
-            claim=f"An anchor of weight {WEAK:g} lets e move away from its teacher: cosine at step "
-            f"{df['max_steps'].max()}",
+            claim=f"An anchor of weight {WEAK:g} lets e move away from its teacher: {at_step}",
             published="near 0 (figures)",
         ),
         _verdict(
             df,
-            (
-                mean_interval(_by_text(df, "accuracy", STRONG, 0.0), bounds=(-1, 1)),
-                below(-0.2, "'falls sharply': a fifth of the tokens, twice what 'mostly' allows"),
-            ),
+            (mean_interval(_by_text(df, "accuracy", STRONG, 0.0), bounds=(-1, 1)), LOST),
             id="B5.strong",
             claim=f"An anchor of weight {STRONG:g} costs reconstruction: change of accuracy",
             published="falls sharply (figures)",
         ),
         _verdict(
             df,
-            (
-                mean_interval(_by_text(df, "cosine", STRONG, WEAK)),
-                above(0.2, "beyond what counts as near 0 under the weak anchor"),
-            ),
-            held=[WEAK, STRONG],
+            (mean_interval(_by_text(df, "cosine", STRONG, WEAK)), BEYOND),
+            held=(WEAK, STRONG),
             id="B5.strong-cosine",
-            claim=f"An anchor of weight {STRONG:g} keeps e nearer to its teacher: cosine at step "
-            f"{df['max_steps'].max()}, minus that of {WEAK:g}",
+            claim=f"An anchor of weight {STRONG:g} keeps e nearer to its teacher: {at_step}, "
+            f"minus that of {WEAK:g}",
             published="rises (figures)",
         ),
     ]
 
 
-def _verdict(df: pd.DataFrame, part: tuple, held: list[float] | None = None, **fields) -> Verdict:
+def _verdict(
+    df: pd.DataFrame, part: tuple, claim: str, held: tuple[float, ...] = (), **fields: str
+) -> Verdict:
     """Of fits that start at the teacher, as the paper's; `held`: weights whose last step counts."""
-    cells = _at_teacher(df)
-    control = cells.loc[cells["weight"] == 0, "accuracy"]
-    early = cells.loc[cells["weight"].isin(held or []), "held"]
+    some = _at_teacher(df)
+    control = some.loc[some["weight"] == 0, "accuracy"]
+    early = some.loc[some["weight"].isin(held), "held"]
     needs = []
     if not control.mean() >= MIN_ACCURACY:
         needs.append(f"texts whose accuracy without the anchor is {MIN_ACCURACY:g} or more")
     if early.mean() > MAX_HELD:
         needs.append("fits that go on once they are solved (`fixed_steps`)")
     if early.any():
-        early_share = f"{early.mean():.0%} of the fits ended before and keep their last value"
-        fields["claim"] += f" ({early_share})"
-    fields |= {"experiment": "anchoring", "unit": "texts", "untested": " and ".join(needs)}
-    return verdict(df, part, **fields)
+        claim += f" ({early.mean():.0%} of the fits ended before and keep their last value)"
+    common = {"experiment": "anchoring", "unit": "texts", "untested": " and ".join(needs)}
+    return verdict(df, part, claim=claim, **common, **fields)
 
 
 def _at_teacher(df: pd.DataFrame) -> pd.DataFrame:
@@ -233,10 +221,8 @@ def _at_teacher(df: pd.DataFrame) -> pd.DataFrame:
 
 def _by_text(df: pd.DataFrame, column: str, weight: float, less: float | None = None) -> pd.Series:
     """`column` under one weight, `less` that under another: by text, mean over the N of both."""
-    index, weights = ["text", "n_tokens"], [w for w in (weight, less) if w is not None]
-    wide = _at_teacher(df).pivot_table(index=index, columns="weight", values=column)
-    if not set(weights) <= set(wide.columns):
-        return pd.Series(dtype=float)
-    wide = wide[weights].dropna()
+    weights = [w for w in (weight, less) if w is not None]
+    wide = _at_teacher(df).pivot_table(index=["text", "n_tokens"], columns="weight", values=column)
+    wide = wide.reindex(columns=weights).dropna()
     values = wide[weight] if less is None else wide[weight] - wide[less]
     return values.groupby("text").mean()
