@@ -8,7 +8,8 @@ texts that never shared a batch: whether `e` learns meaning, or where its five n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -30,7 +31,7 @@ from reproducer.experiments.base import (
     texts_of,
     with_interval,
 )
-from reproducer.experiments.claims import NOT_IN_PAPERS, Part, Verdict, above, verdict
+from reproducer.experiments.claims import Criterion, Part, Verdict, above, verdict
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.results.fits import FitSpec, Regularizer
 from reproducer.results.known import Known
@@ -87,19 +88,17 @@ def specs(params: Params, known: Known) -> list[Spec]:
 
 def fits(params: Params) -> list[FitSpec]:
     """One fit for each batch, sharing, term and weight, with traces."""
-    size = params.batch_size
-    texts = texts_of(params, params.n_tokens, params.n_batches * size)
+    texts = texts_of(params, params.n_tokens, params.n_batches * params.batch_size)
     settings = [(term, weight) for term in params.terms for weight in params.weights if weight]
     if 0 in params.weights:
         settings = [(params.terms[0], 0.0), *settings]
     wanted = []
-    for first in range(0, len(texts), size):
-        batch = texts[first : first + size]
+    for first in range(0, len(texts), params.batch_size):
+        batch = texts[first : first + params.batch_size]
         teacher = SentenceVectorsSpec(model=params.teacher, sentences=decoded(params, batch))
-        for share in params.shares:
-            for term, weight in settings:
-                penalty = Regularizer(term=term, weight=weight, teacher=teacher)
-                wanted.append(fit(params, batch, share=share, penalty=penalty, trace=True))
+        for share, (term, weight) in product(params.shares, settings):
+            penalty = Regularizer(term=term, weight=weight, teacher=teacher)
+            wanted.append(fit(params, batch, share=share, penalty=penalty, trace=True))
     return wanted
 
 
@@ -148,36 +147,44 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
     Between: over pairs of texts from different batches, with a 95 % interval over batches where
     there are enough of them for one.
     """
+    if df.empty:
+        return pd.DataFrame()
     cells = {}
-    for (share, setting), some in df.groupby(["share", "setting"], sort=False) if len(df) else ():
+    for (share, setting), some in df.groupby(["share", "setting"], sort=False):
         cells[SHARES[share], setting] = {
             "accuracy": number(some["accuracy"].mean()),
             "correlation within batches": number(_by_batch(some, "agreement").mean()),
             "between batches": with_interval(reach(some)),
         }
-    return pd.DataFrame(cells).T.rename_axis(["m", "term"]) if cells else pd.DataFrame()
+    return pd.DataFrame(cells).T.rename_axis(["m", "term"])
 
 
 def figure(df: pd.DataFrame) -> Figure:
-    """Correlation with the teacher's cosines by step, and the distribution of accuracy."""
-    shares = list(df["share"].unique()) if len(df) else []
-    n_rows = max(1, len(shares))
-    drawn, axes = plots.figure(2, n_rows, figsize=(10, 3.6 * n_rows), squeeze=False)
-    for (left, right), share in zip(axes, shares, strict=False):
-        own = df[df["share"] == share]
-        styles = plots.line_styles(own["setting"].unique())
-        for place, (setting, style) in enumerate(styles.items()):
-            cell = own[own["setting"] == setting]
-            traces = cell.groupby("batch")["trace"].first()
+    """Correlation with the teacher's cosines by step, and accuracy; a row for each sharing of `m`.
+
+    Thin lines and dots are batches, thick lines and diamonds their means.
+    """
+    if df.empty:
+        return plots.nothing("no batch")
+    shares, settings = df["share"].unique(), plots.line_styles(df["setting"].unique())
+    size = (6, 3.6 * len(shares))
+    drawn, axes = plots.figure(2, len(shares), figsize=size, sharex="col", squeeze=False)
+    for (left, right), share in zip(axes, shares, strict=True):
+        for setting, some in df[df["share"] == share].groupby("setting", sort=False):
+            style, accuracy = settings[setting], _by_batch(some, "accuracy")
+            traces = some.groupby("batch")["trace"].first()
             for trace in traces:
                 left.plot(trace, color=style["color"], lw=0.5, alpha=0.35)
             left.plot(plots.mean_trace(traces), label=setting, **style | {"marker": ""})
-            right.boxplot(cell["accuracy"], positions=[place], widths=0.6)
-        name = SHARES[share]
-        left.set(xlabel="step", ylabel="correlation in a batch", title=name)
-        right.set(ylabel="accuracy of a text", ylim=(-0.03, 1.05), title=name)
-        right.set_xticks(range(len(styles)), styles, rotation=20)
-        left.legend(title="term × weight")
+            place = list(settings).index(setting)
+            right.plot(accuracy, [place] * len(accuracy), "o", color=style["color"], alpha=0.35)
+            right.plot(accuracy.mean(), place, "D", color="black")
+        left.set(ylabel="correlation in a batch", title=SHARES[share])
+        right.set(xlim=(-0.03, 1.03), ylim=(len(settings) - 0.5, -0.5), title=SHARES[share])
+        right.set_yticks(range(len(settings)), settings)
+    axes[-1, 0].set_xlabel("step")
+    axes[-1, 1].set_xlabel("accuracy of a batch")
+    axes[0, 0].legend(title="term × weight")
     return drawn
 
 
@@ -189,30 +196,32 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
     """
     if df.empty:
         return []
-    every = list(_comparisons(df))
-    held = [c for c in every if c[2]["accuracy"].mean() >= MIN_ACCURACY]
-    needs = f"fits with and without the term, of accuracy {MIN_ACCURACY:g} without it"
-    names = {name for name, *_ in held}
-    left_out = ", ".join(name for name, *_ in every if name not in names)
-    left_out = left_out and f" (not judged, as accuracy is low without the term: {left_out})"
+    every = _comparisons(df)
+    held = {k: pair for k, pair in every.items() if pair[1]["accuracy"].mean() >= MIN_ACCURACY}
+    low = ", ".join(name for name in every if name not in held)
+    left_out = f" (not judged, as accuracy is low without the term: {low})" if low else ""
+    needed = f"fits with and without the term, of accuracy {MIN_ACCURACY:g} without it"
+
+    def claim(says: str, measure: Callable, criterion: Criterion, **fields: str) -> Verdict:
+        parts = [Part(measure(*pair), criterion, name) for name, pair in held.items()]
+        fields |= {"experiment": "distillation", "unit": "batches"}
+        fields["untested"] = "" if held else needed
+        return verdict(df, *parts, claim=f"The relational term {says}{left_out}", **fields)
+
+    rises = {"id": "B6.correlation", "published": "rises (figures)"}
+    stays = {"id": "B6.accuracy", "published": "does not fall (figures)"}
+    goes = {"id": "B6.generalises", "own": True}
+    relates = "relates texts of different batches, too: gain in correlation"
     return [
-        verdict(
-            df,
-            *(Part(interval(*c[1:]), criterion, c[0]) for c in held),
-            untested="" if held else needs,
-            own=not published,
-            published=f"{published} (figures)" if published else NOT_IN_PAPERS,
-            id=f"B6.{name}",
-            claim=f"The relational term {claim}{left_out}",
-            experiment="distillation",
-            unit="batches",
-        )
-        for name, claim, published, interval, criterion in _CLAIMS
+        claim("raises the correlation in its batch: gain", agreement_gain, RISES, **rises),
+        claim("costs no accuracy: change", accuracy_gain, STAYS, **stays),
+        claim(relates, reach, GOES, **goes),
     ]
 
 
-def _comparisons(df: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
-    """Name, rows at the strongest weight and without the term, of each sharing and term."""
+def _comparisons(df: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
+    """Rows at the strongest weight and without the term, of each sharing and term, by name."""
+    pairs = {}
     for share, own in df.groupby("share", sort=False):
         plain = own[own["weight"] == 0]
         for _, some in own[own["weight"] > 0].groupby("term", sort=False):
@@ -220,15 +229,12 @@ def _comparisons(df: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, pd.DataF
             both = np.intersect1d(strongest["batch"], plain["batch"])
             if len(both):
                 name = f"{strongest['setting'].iloc[0]}, {SHARES[share]}"
-                yield name, _of(strongest, both), _of(plain, both)
+                pairs[name] = (_of(strongest, both), _of(plain, both))
+    return pairs
 
 
-def _gain(strongest: pd.DataFrame, plain: pd.DataFrame, column: str) -> pd.Series:
-    """By batch: the mean of a column with the term minus without it."""
-    return (_by_batch(strongest, column) - _by_batch(plain, column)).dropna()
-
-
-def _closer(strongest: pd.DataFrame, plain: pd.DataFrame) -> Interval:
+def agreement_gain(strongest: pd.DataFrame, plain: pd.DataFrame) -> Interval:
+    """The gain in correlation within a batch, over batches."""
     return mean_interval(_gain(strongest, plain, "agreement"))
 
 
@@ -255,22 +261,14 @@ def reach(strongest: pd.DataFrame, plain: pd.DataFrame | None = None) -> Interva
     return statistic_interval(len(names), value, bounds=(-bound, bound))
 
 
+def _gain(strongest: pd.DataFrame, plain: pd.DataFrame, column: str) -> pd.Series:
+    """By batch: the mean of a column with the term minus without it."""
+    return (_by_batch(strongest, column) - _by_batch(plain, column)).dropna()
+
+
 def _of(df: pd.DataFrame, batches: np.ndarray) -> pd.DataFrame:
     return df[df["batch"].isin(batches)]
 
 
 def _by_batch(df: pd.DataFrame, column: str) -> pd.Series:
     return df.groupby("batch")[column].mean()
-
-
-_CLAIMS = (
-    ("correlation", "raises the correlation in its batch: gain", "rises", _closer, RISES),
-    ("accuracy", "costs no accuracy: change", "does not fall", accuracy_gain, STAYS),
-    (
-        "generalises",
-        "relates texts of different batches, too: gain in correlation",
-        "",
-        reach,
-        GOES,
-    ),
-)
