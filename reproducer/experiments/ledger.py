@@ -52,14 +52,12 @@ def verdicts_of(
 ) -> list[Verdict]:
     """The verdicts of the experiment that `params` belong to, from what is known."""
     known = known or Known()
-    module = experiment(params.experiment)
     inputs = inputs_digest(params, known)
     kept = None if fresh else _kept(params, inputs)
     if kept is not None:
         return kept
-    frame = study(params, compute=False, known=known)
-    verdicts = module.claims(frame)
-    _keep(_cache_file(params), inputs, verdicts)
+    verdicts = experiment(params.experiment).claims(study(params, compute=False, known=known))
+    _keep(params, _entry(inputs, verdicts))
     return verdicts
 
 
@@ -106,10 +104,11 @@ def _kept(params: ExperimentParams, inputs: str) -> list[Verdict] | None:
 
 
 def _read(path: Path) -> dict:
+    """What a file holds; nothing where it cannot be read, as it is then worked out again."""
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}  # it is worked out again
+        return {}
     return entry if isinstance(entry, dict) else {}
 
 
@@ -118,11 +117,12 @@ def _entry(inputs: str, verdicts: list[Verdict]) -> dict:
     return {"inputs": inputs, "verdicts": told}
 
 
-def _keep(path: Path, inputs: str, verdicts: list[Verdict]) -> None:
+def _keep(params: ExperimentParams, entry: dict) -> None:
+    path = _cache_file(params)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_suffix(f".{os.getpid()}.tmp")
-        scratch.write_text(json.dumps(_entry(inputs, verdicts), allow_nan=False), encoding="utf-8")
+        scratch.write_text(json.dumps(entry, allow_nan=False), encoding="utf-8")
         os.replace(scratch, path)
     except OSError as error:
         log.debug("the verdicts were not kept: %s", error)

@@ -21,6 +21,7 @@ from reproducer.experiments.base import (
     fit_frame,
     number,
     texts_of,
+    with_interval,
 )
 from reproducer.experiments.claims import Part, Verdict, verdict, within
 from reproducer.experiments.profiles import ExperimentParams
@@ -90,30 +91,30 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
     cells = {}
     for n_tokens, gap in differences(df).items():
         means = df[df["n_tokens"] == n_tokens].groupby("dtype")[["accuracy", "steps"]].mean()
-        difference = _interval(gap)
         cells[n_tokens] = {
             **{f"accuracy, {dtype}": number(means["accuracy"][dtype], 3) for dtype in DTYPES},
             **{f"steps, {dtype}": number(means["steps"][dtype], 0) for dtype in DTYPES},
-            "difference": number(difference.estimate, 3),
-            "low": number(difference.low, 3),
-            "high": number(difference.high, 3),
+            "difference": with_interval(_interval(gap), 3, signed=True),
         }
     return pd.DataFrame(cells).T.rename_axis("N")
 
 
 def figure(df: pd.DataFrame) -> Figure:
-    """Paired difference of accuracy for each N, a dot a text, mean with its interval."""
-    drawn, axis = plots.figure()
+    """Paired difference of accuracy for each N: a dot a text, mean with its interval.
+
+    The band is the margin of the claim.
+    """
+    drawn, axis = plots.figure(figsize=(6, 4))
     gaps = differences(df)
-    for x, (n_tokens, gap) in enumerate(gaps.items()):
+    for x, gap in enumerate(gaps.values()):
         mean = _interval(gap)
         axis.plot([x] * len(gap), gap, "o", color=plots.PALETTE[0], alpha=0.35)
         error = [[mean.estimate - mean.low], [mean.high - mean.estimate]]
         axis.errorbar([x + 0.12], [mean.estimate], error, fmt="D", color="black", capsize=4)
-        axis.annotate(f"N = {n_tokens}", (x, 1.0), xycoords=("data", "axes fraction"), ha="center")
     axis.axhspan(-MARGIN, MARGIN, color="#cccccc", alpha=0.5, lw=0)
+    axis.set_xticks(range(len(gaps)), list(gaps))
     xlim = (-0.5, max(len(gaps), 1) - 0.5)
-    axis.set(ylabel="accuracy, bfloat16 minus float32", xticks=[], xlim=xlim)
+    axis.set(xlabel="tokens N", ylabel="accuracy, bfloat16 minus float32", xlim=xlim)
     return drawn
 
 

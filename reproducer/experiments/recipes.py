@@ -6,7 +6,6 @@ tuned are not among them (`reproducer.solver.recipes`).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +13,6 @@ import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, Field
 
-from reproducer.analysis.estimates import Interval
 from reproducer.analysis.intervals import ratio_interval
 from reproducer.experiments import plots
 from reproducer.experiments.base import ArrangementName, Protocol, fit, fit_frame, texts_of
@@ -72,16 +70,16 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
     """
     results = known.all(specs(params, known))
     curves = [_best_so_far(r.arrays["trace_accuracy"], params.max_steps) for r in results]
+    steps = [first_step(curve) for curve in curves]
     return fit_frame(results, params).assign(
         curve=curves,
-        arrived=[first_step(curve) or len(curve) for curve in curves],
-        censored=[first_step(curve) is None for curve in curves],
+        arrived=[step or params.max_steps for step in steps],
+        censored=[step is None for step in steps],
     )
 
 
 def _best_so_far(accuracy: np.ndarray, max_steps: int) -> np.ndarray:
-    best = np.maximum.accumulate(accuracy)
-    return np.concatenate([best, np.full(max_steps - len(best), best[-1])])
+    return np.pad(np.maximum.accumulate(accuracy), (0, max_steps - len(accuracy)), mode="edge")
 
 
 def first_step(curve: np.ndarray, accuracy: float = TARGET) -> int | None:
@@ -109,16 +107,16 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
 
 def figure(df: pd.DataFrame) -> Figure:
     """Mean over texts of the best accuracy so far, against the step, a line for each recipe."""
-    drawn, axis = plots.figure()
-    names = list(df["recipe"].unique()) if len(df) else []
-    for name, style in plots.line_styles(names).items():
-        mean = np.stack(df[df["recipe"] == name]["curve"]).mean(axis=0)
-        style = style | {"markevery": max(1, len(mean) // 8)}
-        axis.plot(np.arange(1, len(mean) + 1), mean, label=name, **style)
-    axis.axhline(TARGET, color="#777777", linewidth=0.8)
+    if df.empty:
+        return plots.nothing("no fit")
+    drawn, axis = plots.figure(figsize=(6, 3.8))
+    for name, style in plots.line_styles(df["recipe"].unique()).items():
+        mean = np.mean(df.loc[df["recipe"] == name, "curve"].to_list(), axis=0)
+        style |= {"markevery": max(1, len(mean) // 8), "label": name}
+        axis.plot(np.arange(1, len(mean) + 1), mean, **style)
+    axis.axhline(TARGET, color="#777777", lw=0.8, label=f"arrived: {TARGET:g}")
     axis.set(xlabel="optimizer step", ylabel="best accuracy so far, mean", ylim=(-0.03, 1.05))
-    if names:
-        axis.legend(title="recipe")
+    axis.legend(title="recipe")
     return drawn
 
 
@@ -131,38 +129,25 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
 def _fewer_steps(df: pd.DataFrame, slow: str, fast: str) -> Verdict:
     steps = df.pivot_table(index="text", columns="recipe", values="arrived").dropna()
     late = df[df["text"].isin(steps.index)].groupby("recipe")["censored"].sum()
-    bounds = [
+    late = late.reindex([slow, fast], fill_value=0)
+    bounds = "; ".join(
         f"{bound}, as {late[name]} texts do not arrive under {name} and count with their budget"
         for name, bound in ((slow, "a lower bound"), (fast, "an upper bound"))
-        if late.get(name, 0)
-    ]
-    ratio = ratio_interval(steps[slow], steps[fast])
+        if late[name]
+    )
+    ratio = ratio_interval(
+        steps[slow],
+        steps[fast],
+        censored_above=bool(late[slow]),
+        censored_below=bool(late[fast]),
+    )
     return verdict(
         df,
-        (
-            bounded(ratio, late.get(slow, 0) > 0, late.get(fast, 0) > 0),
-            above(3, "a third of the steps is worth a recipe of its own"),
-        ),
+        (ratio, above(3, "a third of the steps is worth a recipe of its own")),
         id=f"recipes.{fast}",
         experiment="recipes",
         unit="texts",
         claim=f"Recipe {fast} brings a text to an accuracy of {TARGET} in a third of the steps of "
         f"{slow}: ratio of mean steps at N = {df['n_tokens'].iloc[0]}"
-        + (f" ({'; '.join(bounds)})" if bounds else ""),
+        + (f" ({bounds})" if bounds else ""),
     )
-
-
-def bounded(ratio: Interval, slow_censored: bool, fast_censored: bool) -> Interval:
-    """The interval of a ratio whose numerator or denominator is only known to be at least so large.
-
-    Where the numerator is, the ratio has no upper end; where the denominator is, no lower one.
-    """
-    if not ratio.given or not (slow_censored or fast_censored):
-        return ratio
-
-    def ends(alpha: float) -> tuple[float, float]:
-        low, high = ratio.ends(alpha)
-        return 0.0 if fast_censored else low, np.inf if slow_censored else high
-
-    low, high = ends(0.05)
-    return replace(ratio, low=low, high=high, ends=ends)
