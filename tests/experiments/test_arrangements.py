@@ -163,6 +163,8 @@ def test_short_texts_and_random_weights_test_nothing():
     said = experiment.claims(frame(as_published, lengths=(1, 2)))
     assert {v.verdict for v in said} == {"not tested here"}
     assert "N of 4 or more" in said[0].needs
+    enough = experiment.claims(frame(as_published, lengths=(1, experiment.LONG)))
+    assert "not tested here" not in {v.verdict for v in enough}
     assert experiment.claims(frame(as_published, model="tiny")) == []
     assert experiment.claims(pd.DataFrame()) == []
 

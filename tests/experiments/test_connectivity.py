@@ -101,6 +101,7 @@ def test_only_curves_that_stay_are_measured():
     assert (verdict.verdict, verdict.n) == ("contradicted", 12)
     longest = connectivity.claims(some_paths())[2]
     assert longest.ours == pytest.approx(1.1 + 0.001 * 11.5)
+    assert connectivity.claims(some_paths(curved=0.5))[2].needs == "curves that stay"
 
 
 def test_the_longest_curve_of_a_text_counts():

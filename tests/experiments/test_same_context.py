@@ -103,6 +103,15 @@ def test_a_common_start_is_judged_at_both_equal_distances(context, said):
     assert got == dict.fromkeys(IDS, "not tested here")
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_from_a_common_start_each_part_holds_its_own_measure_equal(number):
+    df = planted(n_contexts=30, slope=SLOPE, share="none", start="common", role="m")
+    column = ("token_distance", "semantic_distance")[number]
+    noise = np.random.default_rng(0).uniform(size=len(df))
+    verdict = same_context.claims(df.assign(**{column: noise}))[-1]
+    assert [part.endswith(": for") for part in verdict.parts] == [number == 0, number == 1]
+
+
 def test_own_m_and_few_contexts():
     own = same_context.claims(planted(same_context=-CLOSER, share="none"))
     assert set(words(own).values()) == {"not tested here"} and "share m" in own[0].needs
