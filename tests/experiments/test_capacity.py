@@ -185,6 +185,27 @@ def test_growth_compares_the_same_texts():
     assert word(pd.concat([small, apart]), "A3.size-llama") == "inconclusive"
 
 
+def test_growth_is_that_of_natural_nats_from_the_smallest_to_the_largest_model():
+    held = {SMALL: 16, LARGE: 16, "llama-3.1-8b": 32}
+    sizes = [frame({"unseen": n, "random": 16}, 12, model) for model, n in held.items()]
+    sizes[-1]["h_lm_nats"] *= 1.5
+    nats = [
+        own[own["came_back"] & (own["source"] == "unseen") & (own["way"] == "own m")]
+        .groupby("text")["h_lm_nats"]
+        .max()
+        .sum()
+        for own in sizes
+    ]
+    (verdict,) = [v for v in experiment.claims(pd.concat(sizes)) if v.id == "A3.size-llama"]
+    assert verdict.ours == pytest.approx(nats[-1] / nats[0]) and verdict.n == 12
+
+
+def test_natural_sources_are_compared_in_tokens():
+    df = frame({"unseen": 16, "seen": 16}, 32)
+    df.loc[df["source"] == "seen", "h_lm_nats"] *= 3
+    assert word(df, "A3.natural") == "reproduced"
+
+
 def test_only_own_m_counts():
     df = frame({"unseen": 20, "random": 10}, 24)
     flipped = (df["way"] == "shared m") & (df["source"] == "unseen")

@@ -162,6 +162,12 @@ def test_capacity_comes_with_training(untrained, noise, expected):
     assert noise > 0.1 or found.ours == pytest.approx(untrained, rel=0.1)
 
 
+def test_a_text_on_two_shapes_is_one_unit_of_the_control():
+    df = frame(n_texts=10)
+    shapes = df["model"].str.replace(TRAINED, "pythia-160m")
+    assert verdict(pd.concat([df, df.assign(model=shapes)]), "A4.control").n == 10
+
+
 def test_control_is_about_own_m_and_the_same_shape():
     df = frame()
     others = (df["way"] != "own m") & df["control"]

@@ -164,6 +164,10 @@ def test_a_claim_needs_more_than_most_of_a_few_groups():
     assert said["A2.share-e"].verdict == "inconclusive"
 
 
+def test_as_many_groups_as_can_decide_are_enough():
+    assert words(frame(one_seed_holds, n_groups=sharing.MIN_GROUPS)) == ["reproduced"] * 4
+
+
 def test_a_seed_that_fails_alone_too_is_no_loss_by_sharing():
     df = frame(one_seed_holds, alone=lambda g, t, seed: 1.0 if seed == t % 3 else 0.5)
     assert words(df) == ["reproduced", "contradicted"] * 2
