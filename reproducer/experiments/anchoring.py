@@ -17,8 +17,8 @@ from pydantic import Field
 from reproducer.analysis.intervals import mean_interval
 from reproducer.experiments import plots
 from reproducer.experiments.base import (
-    ArrangementName,
     Protocol,
+    SolvedParams,
     TeacherName,
     dashed,
     decoded,
@@ -27,7 +27,6 @@ from reproducer.experiments.base import (
     texts_of,
 )
 from reproducer.experiments.claims import Verdict, above, below, verdict, within
-from reproducer.experiments.profiles import ExperimentParams
 from reproducer.results.fits import FitSpec, Regularizer
 from reproducer.results.known import Known
 from reproducer.results.sentence_vectors import SentenceVectorsSpec
@@ -58,7 +57,7 @@ PROTOCOL = Protocol(
 )
 
 
-class Params(ExperimentParams):
+class Params(SolvedParams):
     """`lengths`: tokens N; `weights` of the anchor, 0 is the control; `starts` of `e`.
 
     With `fixed_steps` no fit ends before `max_steps`; else one ends at `stop_accuracy`.
@@ -68,9 +67,6 @@ class Params(ExperimentParams):
     lengths: tuple[int, ...] = Field((8, 16, 32, 64), min_length=1)
     weights: tuple[float, ...] = Field((0.0, 0.02, 0.1, 0.5), min_length=1)
     starts: tuple[Literal["teacher", "normal"], ...] = Field(("teacher", "normal"), min_length=1)
-    arrangement: ArrangementName | None = None
-    max_steps: int = Field(2000, ge=1)
-    stop_accuracy: float = Field(0.9, gt=0, le=1)
     fixed_steps: bool = False
 
 

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import pandas as pd
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, Field
 
 from reproducer.errors import require_name
 from reproducer.experiments.profiles import ExperimentParams, load_params
@@ -20,7 +20,7 @@ from reproducer.results.solutions import accuracies
 from reproducer.results.specs import Result, Spec
 from reproducer.results.vectors import with_vectors
 from reproducer.solver.arrangements import arrangement
-from reproducer.solver.recipes import RECIPES, recipe
+from reproducer.solver.recipes import RECIPES, Recipe, recipe
 from reproducer.texts.sources import PASSAGES, Text, load_texts
 from reproducer.texts.teachers import TEACHERS
 
@@ -64,6 +64,14 @@ class Protocol(NamedTuple):
     why: str
 
 
+class SolvedParams(ExperimentParams):
+    """Fits that end once they are solved, as the second paper's do."""
+
+    arrangement: ArrangementName | None = None
+    max_steps: int = Field(2000, ge=1)
+    stop_accuracy: float = Field(0.9, gt=0, le=1)
+
+
 def fit(params: ExperimentParams, texts: Sequence[Text], **changes: Any) -> FitSpec:
     """A fit of `texts` as `params` say, in the model's own arrangement where they name none.
 
@@ -78,6 +86,12 @@ def fit(params: ExperimentParams, texts: Sequence[Text], **changes: Any) -> FitS
         "recipe": recipe(params.recipe, params.max_steps, stop_accuracy),
     }
     return FitSpec(**asked | changes)
+
+
+def recipes_of(params: SolvedParams) -> list[Recipe]:
+    """The recipe asked for, and those with a common start that are used beside it."""
+    names = (params.recipe, *params.common_start)
+    return [recipe(name, params.max_steps, params.stop_accuracy) for name in names]
 
 
 def grid(params: ExperimentParams, arrangements: Sequence[str]) -> list[FitSpec]:

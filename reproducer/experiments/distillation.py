@@ -21,8 +21,8 @@ from reproducer.analysis.estimates import Interval
 from reproducer.analysis.intervals import mean_interval, statistic_interval
 from reproducer.experiments import plots
 from reproducer.experiments.base import (
-    ArrangementName,
     Protocol,
+    SolvedParams,
     TeacherName,
     decoded,
     fit,
@@ -32,7 +32,6 @@ from reproducer.experiments.base import (
     with_interval,
 )
 from reproducer.experiments.claims import Criterion, Part, Verdict, above, verdict
-from reproducer.experiments.profiles import ExperimentParams
 from reproducer.results.fits import FitSpec, Regularizer
 from reproducer.results.known import Known
 from reproducer.results.sentence_vectors import SentenceVectorsSpec
@@ -60,7 +59,7 @@ PROTOCOL = Protocol(
 )
 
 
-class Params(ExperimentParams):
+class Params(SolvedParams):
     """Every term at every weight under every sharing, on `n_batches` batches; `n_texts` is unused.
 
     The weight 0 is the control, and is fitted once for each sharing.
@@ -75,9 +74,6 @@ class Params(ExperimentParams):
     n_batches: int = Field(8, ge=1)
     batch_size: int = Field(6, ge=3)  # the cosines of fewer texts cannot correlate
     n_tokens: int = Field(32, ge=1)
-    arrangement: ArrangementName | None = None
-    max_steps: int = Field(2000, ge=1)
-    stop_accuracy: float = Field(0.9, gt=0, le=1)
 
 
 def specs(params: Params, known: Known) -> list[Spec]:

@@ -9,6 +9,7 @@ a bag of the text's tokens and a sentence encoder stand beside the vectors.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -28,13 +29,14 @@ from reproducer.experiments.base import (
     STARTS,
     CommonStart,
     Protocol,
+    SolvedParams,
     fit,
     number,
+    recipes_of,
     vector_frame,
     with_interval,
 )
 from reproducer.experiments.claims import Verdict, above, verdict
-from reproducer.experiments.profiles import ExperimentParams
 from reproducer.models.card import model_card
 from reproducer.readings.paraphrases import paraphrase_specs, written_families
 from reproducer.results.fits import FitSpec
@@ -42,7 +44,6 @@ from reproducer.results.known import Known
 from reproducer.results.sentence_vectors import SentenceVectorsSpec
 from reproducer.results.specs import Spec
 from reproducer.results.vectors import TOKENS, stacked
-from reproducer.solver.recipes import recipe
 from reproducer.texts.families import FAMILIES, family_texts, load_families
 from reproducer.texts.sources import Text
 
@@ -76,7 +77,7 @@ PROTOCOL = Protocol(
 )
 
 
-class Params(ExperimentParams):
+class Params(SolvedParams):
     """`n_texts` counts originals, of the families that `source` names (`FAMILIES`).
 
     `lengths`: every text is cut to so many tokens (None: whole, for own `m` only); `n_seeds`:
@@ -91,9 +92,6 @@ class Params(ExperimentParams):
     shares: tuple[Literal["none", "m"], ...] = Field(("none", "m"), min_length=1)
     n_seeds: int = Field(3, ge=1)
     common_start: tuple[CommonStart, ...] = ()
-    arrangement: str | None = None
-    max_steps: int = Field(2000, ge=1)
-    stop_accuracy: float = Field(0.9, gt=0, le=1)
     min_accuracy: float = Field(0.9, ge=0, le=1)
 
     @model_validator(mode="after")
@@ -131,17 +129,10 @@ def texts_by_length(params: Params, known: Known) -> dict[str, list[Text]]:
 def fits(params: Params, texts: list[Text]) -> list[FitSpec]:
     """A fit for each text with its own `m`, and one for all together sharing `m`, each design."""
     groups = {"none": [(text,) for text in texts], "m": [tuple(texts)]}
+    seeds = range(params.seed, params.seed + params.n_seeds)
     return [
-        fit(
-            params,
-            group,
-            share=share,
-            seed=seed,
-            recipe=recipe(name, params.max_steps, params.stop_accuracy),
-        )
-        for name in (params.recipe, *params.common_start)
-        for seed in range(params.seed, params.seed + params.n_seeds)
-        for share in params.shares
+        fit(params, group, share=share, seed=seed, recipe=named)
+        for named, seed, share in product(recipes_of(params), seeds, params.shares)
         for group in groups[share]
     ]
 

@@ -21,19 +21,19 @@ from reproducer.experiments.base import (
     STARTS,
     CommonStart,
     Protocol,
+    SolvedParams,
     fit,
     mean_std,
     number,
+    recipes_of,
     vector_frame,
     with_interval,
 )
 from reproducer.experiments.claims import Verdict, above, verdict
-from reproducer.experiments.profiles import ExperimentParams
 from reproducer.models.card import model_card
 from reproducer.results.fits import FitSpec
 from reproducer.results.known import Known
 from reproducer.results.vectors import TOKENS, stacked
-from reproducer.solver.recipes import recipe
 from reproducer.texts.grammars import CLASSES, GROUPS, class_texts
 from reproducer.texts.sources import Text
 
@@ -62,7 +62,7 @@ PROTOCOL = Protocol(
 )
 
 
-class Params(ExperimentParams):
+class Params(SolvedParams):
     """`n_texts` counts sentences of a class; `n_tokens` is the length of the matched ones.
 
     `conditions`: `matched`, all of one length, and `free`, as the grammars make them.
@@ -74,20 +74,13 @@ class Params(ExperimentParams):
     n_tokens: int = Field(12, ge=2)
     conditions: tuple[Condition, ...] = Field(("matched", "free"), min_length=1)
     common_start: tuple[CommonStart, ...] = ()
-    arrangement: str | None = None
-    max_steps: int = Field(2000, ge=1)
-    stop_accuracy: float = Field(0.9, gt=0, le=1)
     min_accuracy: float = Field(0.9, ge=0, le=1)
 
 
 def specs(params: Params, known: Known) -> list[FitSpec]:
     """One fit a sentence and recipe, with `e` and `m` of its own."""
     texts = [text for condition in params.conditions for text in sentences_of(params, condition)]
-    recipes = [
-        recipe(name, params.max_steps, params.stop_accuracy)
-        for name in (params.recipe, *params.common_start)
-    ]
-    return [fit(params, [text], recipe=named) for named in recipes for text in texts]
+    return [fit(params, [text], recipe=named) for named in recipes_of(params) for text in texts]
 
 
 def sentences_of(params: Params, condition: Condition) -> list[Text]:
