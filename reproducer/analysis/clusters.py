@@ -1,7 +1,7 @@
-"""How a set of vectors clusters: silhouettes, the AUC "same group closer", t-SNE maps.
+"""How a set of vectors clusters: the AUC "same group closer", t-SNE maps.
 
-Distances are cosine distances. What takes a distance matrix and labels gives one value a text or
-a pair of groups, so that intervals can be taken over texts or groups.
+Distances are cosine distances. What takes a distance matrix and labels gives one value a pair of
+groups, so that intervals can be taken over groups.
 """
 
 from __future__ import annotations
@@ -41,24 +41,6 @@ def require_classes(labels: np.ndarray) -> None:
         raise ReproducerError(
             f"expected two or more members in every class, got one in {str(single)!r}"
         )
-
-
-def silhouettes(distances: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """`(b − a) / max(a, b)` of each text, (n,).
-
-    a is the mean distance to the others of its class, b the least mean distance to another
-    class.
-    """
-    labels = np.asarray(labels)
-    require_classes(labels)
-    names, number = np.unique(labels, return_inverse=True)
-    member = np.eye(len(names))[number]  # (n, classes)
-    sizes = member.sum(0)
-    totals = distances @ member
-    own = member.astype(bool)
-    inside = totals[own] / (sizes[number] - 1)
-    outside = np.where(own, np.inf, totals / sizes).min(1)
-    return (outside - inside) / np.maximum(np.maximum(inside, outside), 1e-12)
 
 
 def group_wins(distances: np.ndarray, groups: np.ndarray) -> np.ndarray:
