@@ -13,12 +13,19 @@ class Known:
     """Results by spec. A spec of dtype "auto" asks for a result of either dtype.
 
     It stands for the dtype of the one that is known, bfloat16 if both are, and where none is, for
-    the dtype in which what it needs is known.
+    the dtype in which what it needs is known. What is computed goes to `store`; `base` is another
+    store, which is only read.
     """
 
-    def __init__(self, store: Store | None = None, shipped: Packs | None = None) -> None:
+    def __init__(
+        self,
+        store: Store | None = None,
+        shipped: Packs | None = None,
+        base: Store | None = None,
+    ) -> None:
         self.store = Store() if store is None else store
         self.shipped = packs() if shipped is None else shipped
+        self.sources = [self.shipped, *([base] if base else []), self.store]
 
     def __contains__(self, spec: Spec) -> bool:
         return self._holds(self.settled(spec).key)
@@ -26,7 +33,7 @@ class Known:
     def get(self, spec: Spec, arrays: bool = True) -> Result | None:
         """The result of `spec`, or None; without `arrays` only its facts are read."""
         key = self.settled(spec).key
-        for source in (self.shipped, self.store):
+        for source in self.sources:
             result = source.get(key, arrays)
             if result is not None:
                 return result
@@ -46,9 +53,12 @@ class Known:
 
     def digests(self, specs: Iterable[Spec]) -> list[str]:
         """The keys of those of `specs` that are known, with the digest of what is held."""
-        keys = (self.settled(spec).key for spec in specs)
-        digests = ((key, self.shipped.digest(key) or self.store.digest(key)) for key in keys)
-        return sorted(f"{key} {digest}" for key, digest in digests if digest)
+        found = []
+        for key in (self.settled(spec).key for spec in specs):
+            digests = (source.digest(key) for source in self.sources)
+            if digest := next(filter(None, digests), None):
+                found.append(f"{key} {digest}")
+        return sorted(found)
 
     def settled(self, spec: Spec, fallback: str = "auto") -> Spec:
         """`spec` with every dtype "auto" in it, innermost first, replaced by what it stands for.
@@ -65,4 +75,11 @@ class Known:
         return next((dtype for dtype in DTYPES if dtype in needed), None)
 
     def _holds(self, key: str) -> bool:
-        return key in self.shipped or key in self.store
+        return any(key in source for source in self.sources)
+
+
+class Nothing(Known):
+    """No result at all: under it, an experiment asks for its first round."""
+
+    def __init__(self) -> None:
+        self.sources = []

@@ -68,16 +68,18 @@ class Store:
     """A folder with a file of results; a folder without one is an empty store.
 
     Raises `ReproducerError` where the file cannot be used, and on writing to a folder that
-    cannot be written or has no room.
+    cannot be written or has no room. `read_only`: nothing is changed, not even beside the file.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self.folder = Path(folder or store_dir())
+    def __init__(self, folder: Path | None = None, read_only: bool = False) -> None:
+        self.folder, self.read_only = Path(folder or store_dir()), read_only
         self.path = self.folder / FILE
         self._connection: sqlite3.Connection | None = None
+        self._damaged: set[str] = set()  # what could not be set aside in the file
 
     def __contains__(self, key: str) -> bool:
-        return self._one("SELECT 1 FROM results WHERE key = ?", key) is not None
+        row = self._one("SELECT 1 FROM results WHERE key = ?", key)
+        return row is not None and key not in self._damaged
 
     def __len__(self) -> int:
         row = self._one("SELECT count(*) FROM results")
@@ -85,7 +87,7 @@ class Store:
 
     def keys(self) -> Iterator[str]:
         """The keys of all results, in their order."""
-        with self._errors():
+        with self.errors():
             connection = self._reading()
             if connection:
                 keys = connection.execute("SELECT key FROM results ORDER BY key")
@@ -98,7 +100,7 @@ class Store:
         """
         columns = f"{FIELDS}, arrays" if arrays else FIELDS
         fields = self._one(f"SELECT {columns} FROM results WHERE key = ?", key)
-        if fields is None:
+        if fields is None or key in self._damaged:
             return None
         row = Row(*fields[: len(Row._fields)])
         try:
@@ -126,13 +128,14 @@ class Store:
     def put(self, *results: Result) -> None:
         """Write results; when this returns they are on the disk. The last of two writers wins."""
         rows = [_values(result) for result in results]
-        with self._errors(), self._writing() as connection:
+        with self.errors(), self._writing() as connection:
             marks = ", ".join("?" * (len(Row._fields) + 4))
             connection.executemany(f"INSERT OR REPLACE INTO results VALUES ({marks})", rows)
+        self._damaged.difference_update(result.key for result in results)
 
     def require_writable(self) -> None:
         """Make the store if it is not there; raises, as `put` would, if it cannot be written."""
-        with self._errors(), self._writing() as connection:
+        with self.errors(), self._writing() as connection:
             connection.execute("BEGIN IMMEDIATE")
 
     def close(self) -> None:
@@ -144,7 +147,7 @@ class Store:
     def _one(self, query: str, *values: Any) -> tuple | None:
         # SQLite takes no half of a surrogate pair, which no key has either.
         values = [v.encode(errors="replace").decode() if isinstance(v, str) else v for v in values]
-        with self._errors():
+        with self.errors():
             connection = self._reading()
             return connection.execute(query, values).fetchone() if connection else None
 
@@ -154,7 +157,8 @@ class Store:
         return self._connection
 
     def _open(self) -> sqlite3.Connection:
-        if os.access(self.path, os.W_OK) and os.access(self.folder, os.W_OK):
+        writable = all(os.access(place, os.W_OK) for place in (self.path, self.folder))
+        if writable and not self.read_only:
             connection = sqlite3.connect(self.path, timeout=WAIT_SECONDS)
             prepare = f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; {SCHEMA}"
         else:
@@ -211,9 +215,11 @@ class Store:
         except FAULTS as error:
             # A store that can only be read, for one: the result counts as missing all the same.
             log.debug("not set aside: %s", error)
+            self._damaged.add(key)
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
+        """Turn what SQLite and the machine report into errors that name the store."""
         try:
             yield
         except FAULTS as error:
