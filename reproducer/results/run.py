@@ -19,6 +19,7 @@ from reproducer.results.budgets import can_go_on, continued, taken_over, under_s
 from reproducer.results.fits import FitSpec
 from reproducer.results.integrity import finite_or_none
 from reproducer.results.known import Known
+from reproducer.results.leases import Leases
 from reproducer.results.progress import Progress, following
 from reproducer.results.provenance import provenance, software
 from reproducer.results.specs import Result, SolveSpec, Spec, with_needs
@@ -67,19 +68,25 @@ def computing(
 ) -> Iterator[Result]:
     """Compute what is missing, as `compute` does; yields each new result when it is stored.
 
-    A caller that has seen enough stops iterating; what is unfinished then is dropped.
+    A caller that has seen enough stops iterating; what is unfinished then is dropped. What another
+    run on the store has in progress is left to it, and taken over if that run ends.
     """
-    with following(progress) as line:
+    levels = _levels(specs)
+    missing = [spec for level in levels for spec in level if spec not in known]
+    if not missing:
+        return
+    _require_permission(missing)
+    with following(progress) as line, Leases(known.store) as leases:
         line.expect(specs, known)
-        for level in _levels(specs):
-            missing = [spec for spec in level if spec not in known]
-            if missing:
-                _require_permission(missing)
-                known.store.require_writable()
-            for result in _computed(_settled(missing, known), known, line):
-                known.store.put(result)
-                line.finished(result)
-                yield result
+        for level in levels:
+            while wanted := _settled([spec for spec in level if spec not in known], known):
+                for result in _computed(wanted, known, leases, line):
+                    known.store.put(result)
+                    leases.give_back(result.key)
+                    line.finished(result)
+                    yield result
+                if left := [spec.key for spec in wanted if spec not in known]:
+                    leases.wait(left)
 
 
 def _require_permission(missing: Sequence[Spec]) -> None:
@@ -125,9 +132,12 @@ def _settled(specs: list[Spec], known: Known) -> list[Spec]:
     return list({spec.key: spec for spec in settled}.values())
 
 
-def _computed(specs: list[Spec], known: Known, line: Progress) -> Iterator[Result]:
+def _computed(
+    specs: list[Spec], known: Known, leases: Leases, line: Progress
+) -> Iterator[Result]:
+    """The results of those of `specs` whose leases could be taken."""
     fits = [spec for spec in specs if isinstance(spec, FitSpec)]
-    earlier = under_smaller_budgets(fits, (known.shipped, known.store))
+    earlier = under_smaller_budgets(fits, known.sources)
     batches: dict[tuple, list[SolveSpec]] = {}
     for spec in specs:
         if spec.key in earlier and earlier[spec.key].metrics["solved"]:
@@ -136,9 +146,9 @@ def _computed(specs: list[Spec], known: Known, line: Progress) -> Iterator[Resul
             batch = (spec.model, spec.weights, spec.dtype, spec.recipe, spec.trace)
             batches.setdefault(batch, []).append(spec)
     for batch in batches.values():
-        yield from _solved(batch, known, earlier, line)
+        yield from _solved(batch, known, earlier, leases, line)
     for spec in specs:
-        if not isinstance(spec, SolveSpec):
+        if not isinstance(spec, SolveSpec) and leases.take(spec.key):
             line.begin()
             yield _measured(spec, known)
 
@@ -163,7 +173,11 @@ def _model_of(spec: Spec) -> LanguageModel:
 
 
 def _solved(
-    specs: list[SolveSpec], known: Known, earlier: Mapping[str, Result], line: Progress
+    specs: list[SolveSpec],
+    known: Known,
+    earlier: Mapping[str, Result],
+    leases: Leases,
+    line: Progress,
 ) -> Iterator[Result]:
     first = specs[0]
     lm = _model_of(first)
@@ -174,7 +188,12 @@ def _solved(
     facts = provenance(lm)
     line.begin()
     for number, solution in solve(
-        lm, problems, first.recipe, trace=first.trace, progress=line.stepped
+        lm,
+        problems,
+        first.recipe,
+        trace=first.trace,
+        progress=line.stepped,
+        admit=lambda number: leases.take(specs[number].key),
     ):
         spec = specs[number]
         line.ended(len(solution.correct) * spec.recipe.max_steps)

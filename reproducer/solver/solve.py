@@ -66,6 +66,7 @@ def solve(
     trace: bool = False,
     progress: Callable[[int], None] | None = None,
     max_inputs: int | None = None,
+    admit: Callable[[int], bool] = lambda number: True,
 ) -> Iterator[tuple[int, Solution]]:
     """Fit all problems; yields (number of the problem, solution) as they finish.
 
@@ -76,6 +77,7 @@ def solve(
         trace: keep accuracy, loss and teacher agreement of every step.
         progress: called with the number of text-steps done since the last call.
         max_inputs: input positions per forward pass; None chooses by device and memory.
+        admit: asked with a problem's number before it takes a slot; False leaves it out.
 
     Raises:
         ReproducerError: one sequence alone needs more memory than there is.
@@ -85,7 +87,7 @@ def solve(
         buckets.setdefault(problem.shape, []).append((number, problem))
     # Longest first: if memory is short, that is known at once.
     for shape in sorted(buckets, key=lambda s: -s[1] * s[2]):
-        run = _Run(lm, recipe, buckets[shape], trace, max_inputs or batch_inputs(lm))
+        run = _Run(lm, recipe, buckets[shape], trace, max_inputs or batch_inputs(lm), admit)
         yield from run.solutions(progress or (lambda text_steps: None))
 
 
@@ -109,8 +111,9 @@ class _Run:
         bucket: list[tuple[int, Problem]],
         trace: bool,
         max_inputs: int,
+        admit: Callable[[int], bool],
     ) -> None:
-        self.lm, self.queue = lm, deque(bucket)
+        self.lm, self.queue, self.admit = lm, deque(bucket), admit
         like = bucket[0][1]
         n_slots = min(len(bucket), batch_problems(like.n_inputs, max_inputs, lm.device))
         self.slots = Slots.empty(n_slots, like, recipe, lm.device, trace)
@@ -159,10 +162,12 @@ class _Run:
 
     def _refill(self) -> None:
         for slot, fit in enumerate(self.fits):
-            if fit is None and self.queue:
+            while fit is None and self.queue:
                 number, problem = self.queue.popleft()
+                if not self.admit(number):
+                    continue
                 done = (problem.begun.steps, problem.begun.seconds) if problem.begun else ()
-                self.fits[slot] = _Fit(number, problem, *done)
+                self.fits[slot] = fit = _Fit(number, problem, *done)
                 self.slots.admit(slot, problem)
         keep = list(self._active())
         # A CUDA graph is bound to its shapes: there, shrinking has to pay for a new one.
