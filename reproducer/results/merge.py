@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from reproducer.errors import ReproducerError
@@ -33,8 +33,12 @@ def merge(sources: Sequence[Path], store: Store) -> dict[str, int]:
             raise ReproducerError(f"expected a result store in {folder!s:.200}: it holds no {FILE}")
     counts = {"copied": 0, "known": 0, "different": 0}
     for folder in sources:
-        for result in _readable(Store(Path(folder))):
-            ours = store.get(result.key)
+        source = Store(Path(folder))
+        for key in _keys(source):
+            if (result := _new(source, key, store.digest(key))) is None:
+                counts["known"] += key in store
+                continue
+            ours = store.get(key)
             if ours is None:
                 store.put(result)
                 counts["copied"] += 1
@@ -43,24 +47,27 @@ def merge(sources: Sequence[Path], store: Store) -> dict[str, int]:
             else:
                 log.warning("result %s of %s differs from ours", result.key[:12], folder)
                 counts["different"] += 1
+        source.close()
     return counts
 
 
-def _readable(source: Store) -> Iterator[Result]:
+def _keys(source: Store) -> list[str]:
     keys: list[str] = []
     try:
         for key in source.keys():
             keys.append(key)
     except DamagedStoreError as error:
         log.warning("after %d results: %s", len(keys), error)
-    for key in keys:
-        try:
-            result = source.get(key)
-        except DamagedStoreError:
-            log.warning("result %s in %s cannot be read", key[:12], source.path)
-            continue
-        if result is not None:
-            yield result
+    return keys
+
+
+def _new(source: Store, key: str, digest: str | None) -> Result | None:
+    """A result that is not the one of that digest, to the last bit; None if it is, or damaged."""
+    try:
+        return None if digest and source.digest(key) == digest else source.get(key)
+    except DamagedStoreError:
+        log.warning("result %s in %s cannot be read", key[:12], source.path)
+        return None
 
 
 def _content(result: Result) -> tuple[str, str]:
