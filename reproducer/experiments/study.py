@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from reproducer.errors import ReproducerError
 from reproducer.experiments.check import check
 from reproducer.experiments.profiles import ExperimentParams, told
-from reproducer.results.known import Known
-from reproducer.results.specs import Spec
+from reproducer.results.known import Known, Nothing
+from reproducer.results.shards import Shard, owners
+from reproducer.results.specs import Spec, with_needs
 
 if TYPE_CHECKING:
     from reproducer.results.progress import Progress
@@ -45,15 +46,36 @@ def study(
     return frame
 
 
-def run(params: ExperimentParams, known: Known, progress: bool | Progress = True) -> None:
-    """Compute all specs of an experiment, round after round, into the store of `known`."""
-    specs = wanted(params, known)
-    while any(spec not in known for spec in specs):
+def run(
+    params: ExperimentParams,
+    known: Known,
+    progress: bool | Progress = True,
+    shard: Shard | None = None,
+) -> None:
+    """Compute all specs of an experiment, round after round, into the store of `known`.
+
+    With a `shard`: those that belong to it, as far as they need no missing results of others.
+    """
+    while specs := missing(params, known, shard):
         # Imported late: what only reads results does without PyTorch.
         from reproducer.results.run import compute
 
-        compute([spec for spec in specs if spec not in known], known, progress=progress)
-        specs = wanted(params, known)
+        compute(specs, known, progress=progress)
+
+
+def missing(params: ExperimentParams, known: Known, shard: Shard | None = None) -> list[Spec]:
+    """What an experiment asks for and is not known; of a shard, what it can compute now."""
+    asked = wanted(params, known)
+    left = [spec for spec in asked if spec not in known]
+    if shard is None or not left:
+        return left
+    owner = owners(wanted(params, Nothing()), asked, shard.total)
+    ready: dict[str, Spec] = {}
+    for spec in with_needs(left):
+        can = all(needed.key in ready or needed in known for needed in spec.needs)
+        if owner[spec.key] == shard.number and spec not in known and can:
+            ready[spec.key] = spec
+    return list(ready.values())
 
 
 def wanted(params: ExperimentParams, known: Known) -> list[Spec]:

@@ -70,6 +70,10 @@ class MemSpec(SolveSpec):
         n_tokens = len(self.targets)
         return Size(1, self.n_mem + n_given + n_tokens - 1, n_tokens, self.n_mem)
 
+    @property
+    def line(self) -> tuple:
+        return (self.model, self.n_mem, self.first, self.seed, self.text.source, self.text.id)
+
     def given(self, lm: LanguageModel) -> tuple[int, ...]:
         """The tokens that stand between the vectors and the first scored one."""
         return {"mem": (), "bos": (lm.bos_token_id,), "t1": self.text.tokens[:1]}[self.first]

@@ -112,6 +112,11 @@ class FitSpec(SolveSpec):
         n_rows = self.row_of(self.ROLES[-1], n_sequences - 1) + 1
         return Size(n_sequences, n_inputs, self.n_tokens, n_rows)
 
+    @property
+    def line(self) -> tuple:
+        texts = ((text.source, text.id) for text in self.texts)
+        return (self.model, self.arrangement, self.share, self.copies, self.seed, *texts)
+
     def row_of(self, role: str, sequence: int) -> int:
         """Which row of the solution is the `role` token of `sequence`."""
         n_e = 1 if self.share == "e" else len(self.sequences)

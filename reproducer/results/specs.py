@@ -147,6 +147,11 @@ class SolveSpec(Spec):
         """The size of the problem, told without a model."""
         raise NotImplementedError
 
+    @property
+    def line(self) -> tuple:
+        """What stays the same while a search or growth tries its texts at other lengths."""
+        return (self.key,)
+
     def problem(self, lm: LanguageModel, needed: Sequence[Result]) -> Problem:
         """Start values, gather index and targets on `lm`, from the results of `needs`."""
         raise NotImplementedError
