@@ -50,6 +50,18 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan of what would be computed, and end.")
     ] = False,
+    shard: Annotated[
+        str | None, typer.Option(help="i/k: only part i of k, into a store of its own.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Divide the work among so many jobs, one a GPU.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Where jobs run: local (the default) or slurm.")
+    ] = None,
+    sbatch: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE, an option of sbatch by its long name.")
+    ] = None,
 ) -> None:
     """Compute the results of experiments (all, if none is named) into the store."""
     if dry_run:
@@ -61,14 +73,43 @@ def run(
     from reproducer.results.known import Known
     from reproducer.results.progress import Progress
 
-    chosen, known = _params(experiments, profile, _overrides(param or [])), Known()
-    line = Progress()
+    chosen = _params(experiments, profile, _pairs(param or [], "-p"))
+    if shard is not None and jobs is not None:
+        raise ReproducerError("expected --shard or --jobs, got both")
+    if jobs is None and (cluster or sbatch):
+        raise ReproducerError("expected --jobs with --cluster or --sbatch, got none")
+    if shard is not None:
+        _run_shard(chosen, shard)
+        return
+    if jobs is not None:
+        _run_jobs(chosen, jobs, cluster or "local", sbatch or [])
+    known, line = Known(), Progress()
     # Everything is planned before the first fit, since plans fail on unknown models and texts.
     for params in chosen.values():
         line.expect(wanted(params, known), known)
     with closing(line):
         for name, params in chosen.items():
             tqdm.write(f"{name}: {len(study(params, progress=line))} rows")
+
+
+def _run_shard(chosen: dict[str, ExperimentParams], shard: str) -> None:
+    from reproducer.app.jobs import run_shard
+    from reproducer.results.shards import Shard
+
+    folder = run_shard(chosen, Shard.parse(shard))
+    console.print(f"shard {shard} is in {folder}; `reproduce merge` unites shards", soft_wrap=True)
+
+
+def _run_jobs(
+    chosen: dict[str, ExperimentParams], jobs: int, cluster: str, sbatch: list[str]
+) -> None:
+    """Run jobs until nothing is missing; names lost shards and ends with status 1 if there are."""
+    from reproducer.app.jobs import run_jobs
+
+    if lost := run_jobs(chosen, jobs, cluster, _pairs(sbatch, "--sbatch")):
+        console.print("\n".join(lost), soft_wrap=True)
+        console.print("what they finished is stored; the same command goes on from there")
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -94,7 +135,7 @@ def plan(
     from reproducer.app.plan_table import HEADER, detectable_rows, plan_notes, plan_rows
     from reproducer.results.known import Known
 
-    chosen = _params(experiments, profile, **_overrides(param or []))
+    chosen = _params(experiments, profile, **_pairs(param or [], "-p"))
     gpu = Gpu(share=share, memory_bytes=memory * 1e9)
     if peak is not None:
         gpu = replace(gpu, name="a GPU", peak_flops=peak * 1e12)
@@ -384,14 +425,14 @@ def _params(
     return {name: load_params(name, profile, **overrides or {}) for name in names}
 
 
-def _overrides(pairs: list[str]) -> dict[str, str]:
-    overrides = {}
+def _pairs(pairs: list[str], option: str) -> dict[str, str]:
+    values = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise ReproducerError(f"expected NAME=VALUE after -p, got {shown(pair)}")
-        overrides[name] = value
-    return overrides
+            raise ReproducerError(f"expected NAME=VALUE after {option}, got {shown(pair)}")
+        values[name] = value
+    return values
 
 
 def _print_table(header: list[str], rows: list[list[Any]]) -> None:
