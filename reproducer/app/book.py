@@ -15,12 +15,12 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import nbformat
 import papermill
 import yaml
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from reproducer.app.prepare import FILES, copy_files, prepare
 from reproducer.errors import ReproducerError, require_name
 from reproducer.experiments import SHIPPED
 from reproducer.experiments.profiles import profile_file, profile_overrides
@@ -29,9 +29,6 @@ from reproducer.paths import ROOT
 LANDING = "index"
 EXECUTED = "executed/"
 MOST_AT_A_TIME = 8  # each takes some 2 GB
-# Tags of cells for the pages of other profiles, where they put the shipped results beside a run,
-# and of cells for the pages of the shipped results, where they say what is to be seen in them.
-ASIDE, READING = "shipped-aside", "shipped-reading"
 # A kernel's own remarks on transport and shutdown are no news to someone who waits for results.
 KERNEL_SETTINGS = "c = get_config()\nc.IPKernelApp.log_level = 'CRITICAL'\n"
 MATHJAX = "sphinx-mathjax-offline"
@@ -74,6 +71,9 @@ def build_book(
     executed.mkdir(parents=True)
     with _plain_kernels():
         _run_notebooks([*chosen, LANDING], profile, executed)
+    for name in [*chosen, LANDING]:
+        prepare(executed / f"{name}.ipynb", [*chosen, LANDING])
+    copy_files(book / "_extra" / FILES, chosen)
     (executed / "_toc.yml").write_text(yaml.safe_dump(_only(toc, chosen), sort_keys=False))
     _copy_mathjax(book / "_extra" / "mathjax")
     return _build_pages(book)
@@ -178,24 +178,7 @@ def _run_notebook(name: str, profile: str, executed: Path, count: str) -> None:
             f"notebook {name} was stopped, by an interrupt or for lack of memory; what it had "
             "solved is stored, and the next run goes on from there"
         ) from error
-    _tidy(output, profile)
     print(f"{count} {name}: {time.monotonic() - begin:.0f} s", flush=True)
-
-
-def _tidy(path: Path, profile: str) -> None:
-    """Prepare an executed notebook for the book.
-
-    Papermill's injected cell gets the tags of the cell that it overrides (`hide-input` …); cells
-    that are meant for another kind of page go.
-    """
-    notebook = nbformat.read(path, as_version=4)
-    tagged = {tag: cell for cell in notebook.cells for tag in cell.metadata.get("tags", ())}
-    shown_as = [tag for tag in tagged["parameters"].metadata.tags if tag != "parameters"]
-    tagged["injected-parameters"].metadata.tags += shown_as
-    unwanted = ASIDE if profile == SHIPPED else READING
-    kept = [cell for cell in notebook.cells if unwanted not in cell.metadata.get("tags", ())]
-    notebook.cells = kept
-    nbformat.write(notebook, path)
 
 
 def _copy_mathjax(target: Path) -> None:
