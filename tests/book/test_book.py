@@ -58,7 +58,9 @@ class TestNotebook:
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type != "code":
                 continue
-            assert len(cell.source.splitlines()) <= 15
+            # A parameter has a line of its own, which papermill reads.
+            longest = 20 if "parameters" in cell.metadata.get("tags", ()) else 15
+            assert len(cell.source.splitlines()) <= longest
             assert "chdir" not in cell.source
             assert not cell.source.lstrip().startswith(("%", "!"))
             for node in ast.walk(ast.parse(cell.source)):
@@ -204,23 +206,6 @@ def _broken_project(folder: Path, source: str) -> Path:
     toc = {"root": "executed/index", "parts": [{"chapters": [{"file": "executed/sad"}]}]}
     (folder / "book" / "_toc.yml").write_text(yaml.safe_dump(toc))
     return folder / "book"
-
-
-@pytest.mark.parametrize(("profile", "left"), [(SHIPPED, "reading"), ("quick", "aside")])
-def test_cells_for_another_kind_of_page_go(tmp_path: Path, profile: str, left: str):
-    new = nbformat.v4.new_code_cell
-    cells = [
-        new("x = 1", metadata={"tags": ["parameters", "hide-input"]}),
-        new("x = 2", metadata={"tags": ["injected-parameters"]}),
-        new("'aside'", metadata={"tags": [book_module.ASIDE]}),
-        new("'reading'", metadata={"tags": [book_module.READING]}),
-    ]
-    path = tmp_path / "a.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    book_module._tidy(path, profile)
-    found = nbformat.read(path, as_version=4).cells
-    assert [cell.source for cell in found] == ["x = 1", "x = 2", f"'{left}'"]
-    assert found[1].metadata.tags == ["injected-parameters", "hide-input"]
 
 
 def test_a_failing_notebook_is_named_with_its_error(tmp_path: Path, monkeypatch):

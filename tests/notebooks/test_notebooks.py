@@ -6,8 +6,9 @@ import sys
 import nbformat
 import pytest
 
+from reproducer.app import page
 from reproducer.experiments import EXPERIMENTS, experiment
-from reproducer.experiments.profiles import SHIPPED
+from reproducer.experiments.profiles import SHIPPED, load_params
 from reproducer.paths import ROOT
 
 NOTEBOOKS = sorted(p.stem for p in (ROOT / "notebooks").glob("*.ipynb"))
@@ -31,8 +32,16 @@ def test_a_parameter_overrides_the_profile(tmp_path):
     done = run("arrangements", output, "-p", "profile", "smoke", "-y", "{lengths: [3], n_texts: 1}")
     assert done.returncode == 0, done.stderr[-3000:]
     cells = nbformat.read(output, as_version=4).cells
-    printed = "".join(o.get("text", "") for c in cells for o in c.get("outputs", []))
-    assert "1 texts from unseen, at most 3 tokens" in printed
+    shown = "".join(o["data"].get("text/html", "") for c in cells for o in c.get("outputs", []))
+    assert "1 texts from unseen, at most 3 tokens" in shown
+    assert "-p lengths &#x27;[3]&#x27; " in shown or "-p n_texts &#x27;1&#x27;" in shown
+
+
+def test_prose_about_the_shipped_run_stands_under_that_run_alone():
+    shipped = load_params("noise", SHIPPED)
+    assert "shipped run" in page.reading(shipped).data
+    assert page.reading(shipped.model_copy(update={"n_texts": 2})) is None
+    assert page.reading(load_params("noise", "quick")) is None
 
 
 def test_an_impossible_parameter_stops_the_notebook(tmp_path):
