@@ -1,0 +1,101 @@
+"""Prose of notebooks holds no number that a run could change: cells compute and show those."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from reproducer.paths import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+READINGS = sorted((ROOT / "notebooks" / "readings").glob("*.md"))
+# What may have digits, and goes before the scan.
+FREE = {
+    "code": r"```.*?```|`[^`]*`",
+    "equations": r"\$\$.*?\$\$|\$[^$]*\$",
+    "citations and links": r"\[[^\]]*\b\d{4}\]\([^)]*\)|\]\([^)]*\)",
+    "tables, figures and sections of a paper": r"\b(?:Tables?|Figures?|Sections?) [\d.]+(?:–\d+)?",
+    "experiments": r"\b[AB]\d+\b",
+    "numbers of a list": r"(?m)^\d\. ",
+    "names": r"\b[A-Z][A-Za-z]+\d*(?:-[\w.]+)+|\b(?:bfloat16|float32|H100|distinct-2)\b",
+    "the level of all intervals": r"95 %",
+}
+PAPER, DEFINED = "the paper's protocol or finding", "a definition or a criterion, fixed in the code"
+ALLOWED = {
+    "anchoring": {
+        "At weight 0.02": PAPER,
+        "falls to about 0; at 0.5": PAPER,
+        "The weight 0 is": DEFINED,
+        "has length 1,": DEFINED,
+    },
+    "arrangements": {
+        "from 1 to 1024 tokens of 50 natural texts": PAPER,
+        "add up to 1.": DEFINED,
+        "A cosine of 1": DEFINED,
+    },
+    "attention": {"at position 1 is 1": DEFINED},
+    "capacity": {
+        "at least 0.99": PAPER,
+        "groups to 1,": DEFINED,
+        "Below 100 tokens an accuracy of 0.99": DEFINED,
+    },
+    "connectivity": {
+        "at most 1.2 times": PAPER,
+        "from the 5th to the 95th percentile": DEFINED,
+        "0.99 or more": DEFINED,
+    },
+    "distances": {"take 50 contexts": PAPER, "0.5 would be no difference": DEFINED},
+    "distillation": {"of weight 0,": DEFINED},
+    "information": {"at least 0.99": PAPER},
+    "noise": {"with mean 1,": DEFINED, "than 0.05 apart": PAPER, "within 0.05": DEFINED},
+    "precision": {"±0.03": DEFINED},
+    "protocol": {"in 95 of 100 samples": DEFINED},
+    "recipes": {
+        "learning rate 0.01 and both betas 0.9, up to 5000 steps": PAPER,
+        "an accuracy of 0.95": DEFINED,
+    },
+    "same_context": {"0.5 would be no difference": DEFINED, "above 0.5 may": DEFINED},
+    "semantics": {"to length 1,": DEFINED, "fewer than 12 families": DEFINED},
+    "sharing": {
+        "256 texts of 256 tokens, groups of up to 256 and 10 seeds": PAPER,
+        "mean accuracy of 0.99": DEFINED,
+        "a token in 20": DEFINED,
+    },
+    "throughput": {
+        "mean ratio of 279": PAPER,
+        "at 128 to 724 tokens": PAPER,
+        "exceed 100,": DEFINED,
+    },
+}
+
+
+def prose_of(path: Path) -> str:
+    if path.suffix == ".md":
+        return path.read_text(encoding="utf-8")
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def numbers_in(prose: str, allowed: dict[str, str]) -> list[str]:
+    """The words with a digit that are neither free nor allowed, with what stands around them."""
+    for pattern in FREE.values():
+        prose = re.sub(pattern, " ", prose, flags=re.DOTALL)
+    for phrase in allowed:
+        prose = prose.replace(phrase, " ")
+    return re.findall(r".{0,30}\d.{0,20}", prose)
+
+
+@pytest.mark.parametrize(
+    "path", [*NOTEBOOKS, *READINGS], ids=lambda path: f"{path.stem}{path.suffix}"
+)
+def test_no_number_that_a_run_could_change_is_typed_into_prose(path: Path):
+    allowed = ALLOWED.get(path.stem, {}) if path.suffix == ".ipynb" else {}
+    prose = prose_of(path)
+    assert [phrase for phrase in allowed if phrase not in prose] == []
+    assert numbers_in(prose, allowed) == []
+
+
+def test_a_typed_number_is_found():
+    assert numbers_in("Accuracy falls from 0.94 to 0.80 in Table 2, `n=3`.", {})
+    assert not numbers_in("As in [Someone 2025](a.md), Table 2: $N=3$, `n=3`, 95 % intervals.", {})
