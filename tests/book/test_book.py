@@ -70,6 +70,16 @@ class TestNotebook:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_text_is_readable_in_jupyterlab(path: Path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            assert not re.search(r"\{(?:cite|doc|ref|eq|numref)", cell.source)
+            for link in re.findall(r"\]\(([\w./]+)\)", cell.source):
+                built = link.startswith("../book/_build")
+                assert built or (path.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_figure_cell_says_what_it_shows(path: Path):
     for cell in nbformat.read(path, as_version=4).cells:
         if re.search(r"\bfigure\(|_figure\(", cell.source) and cell.cell_type == "code":
