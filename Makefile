@@ -48,6 +48,8 @@ book: $(READY) ## build the book; PROFILE=quick computes in place of showing shi
 
 test: $(READY) ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup $(TESTS)
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	echo "no Chromium was found: no page was opened in a browser"
 
 lint: $(READY) ## check the style of code and notebooks, and that imports go downward
 	$(BIN)/ruff check .

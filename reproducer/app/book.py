@@ -20,6 +20,7 @@ import yaml
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from reproducer.app.mend import mend
 from reproducer.app.prepare import FILES, copy_files, prepare
 from reproducer.errors import ReproducerError, require_name
 from reproducer.experiments import SHIPPED
@@ -207,5 +208,6 @@ def _build_pages(book: Path) -> Path:
         lines = (done.stdout + done.stderr).splitlines()
         causes = [line for line in lines if "WARNING" in line or "ERROR" in line]
         raise ReproducerError("the pages have faults:\n" + "\n".join(causes or lines[-20:]))
+    mend(book / "_build" / "html")
     print(f"built the pages: {time.monotonic() - begin:.0f} s", flush=True)
     return book / "_build" / "html" / "index.html"

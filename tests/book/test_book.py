@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -19,16 +17,13 @@ from reproducer.app.book import build_book, notebooks_in
 from reproducer.errors import ReproducerError
 from reproducer.experiments.profiles import SHIPPED
 from reproducer.paths import ROOT
+from tests.book.conftest import PAGES
 
 # One worker makes what the tests of this file share.
 pytestmark = pytest.mark.xdist_group("book")
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
-# The first is A1; the others have tables and figures of other kinds.
-PAGES = ["arrangements", "attention", "precision"]
-BROWSERS = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-BROWSER = next(filter(None, BROWSERS), None)
 
 
 def test_every_notebook_is_a_page():
@@ -84,22 +79,6 @@ def test_every_figure_cell_says_what_it_shows(path: Path):
     for cell in nbformat.read(path, as_version=4).cells:
         if re.search(r"\bfigure\(|_figure\(", cell.source) and cell.cell_type == "code":
             assert cell.metadata["mystnb"]["image"]["alt"]
-
-
-@pytest.fixture(scope="session")
-def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A book of some experiments under the smoke profile, built outside the working tree.
-
-    All notebooks are run one by one in test_notebooks.py, and `make book` builds all pages.
-    """
-    folder = tmp_path_factory.mktemp("book")
-    made_here = shutil.ignore_patterns("_build", "_extra", "executed")
-    shutil.copytree(ROOT / "book", folder / "book", ignore=made_here)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REPRODUCER_STORE", str(folder / "results"))
-        first_page = build_book("smoke", PAGES, book=folder / "book")
-    assert first_page.is_file()
-    return first_page.parent
 
 
 class _Page(HTMLParser):
@@ -174,34 +153,6 @@ def test_every_picture_is_described(html: Path):
 def test_smoke_gives_no_verdict(html: Path):
     landing = (html / f"{TOC['root']}.html").read_text()
     assert not re.search(r'<td[^>]*class="[^"]*\b(reproduced|partly|not-reproduced)\b', landing)
-
-
-# Told by the page itself, once its formulas stand: how far it is wider than its window.
-PROBE = """<script>addEventListener("load", () => MathJax.startup.promise.then(() => {
-const page = document.documentElement;
-page.dataset.overflow = page.scrollWidth - innerWidth;
-page.dataset.fonts = [...document.fonts].filter(font => font.status == "loaded").length;}))
-</script></head>"""
-HEADLESS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
-SILENT = ["--disable-background-networking", "--disable-component-update"]
-OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND"
-
-
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("page", ["method", "executed/arrangements"])
-def test_a_browser_without_a_network_shows(html: Path, tmp_path: Path, page: str, width: int):
-    source = html / f"{page}.html"
-    probe = source.with_name(f"probe-{source.stem}-{width}.html")
-    probe.write_text(source.read_text().replace("</head>", PROBE, 1))
-    own = [f"--user-data-dir={tmp_path}", f"--window-size={width},1200", probe.as_uri()]
-    command = [BROWSER, *HEADLESS, *SILENT, OFFLINE, "--virtual-time-budget=10000", "--dump-dom"]
-    done = subprocess.run([*command, *own], capture_output=True, text=True, check=True)
-    probe.unlink()
-    assert "<mjx-container" in done.stdout
-    assert "<mjx-merror" not in done.stdout
-    assert int(re.search(r'data-fonts="(\d+)"', done.stdout)[1]) > 0
-    assert int(re.search(r'data-overflow="(-?\d+)"', done.stdout)[1]) <= 0
 
 
 def _broken_project(folder: Path, source: str) -> Path:
