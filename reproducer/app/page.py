@@ -28,11 +28,19 @@ DECIDED = ("reproduced", "contradicted", "partly", "holds", "does not hold")
 
 def answer(params: ExperimentParams, df: pd.DataFrame, verdicts: list[Verdict]) -> HTML:
     """The page's question answered in two sentences from its verdicts, and the scale of the run."""
-    note = getattr(module_of(params), "note", scale_note)
     return HTML(
         f'<div class="answer"><p>{_counted(verdicts)} {_foremost(verdicts)}</p>'
-        f'<p class="note">{escape(note(df))}</p></div>'
+        f'<p class="note">{escape(_scale(params, df))}</p></div>'
     )
+
+
+def _scale(params: ExperimentParams, df: pd.DataFrame) -> str:
+    """The experiment's own line on its scale, else the one for fits of texts."""
+    if own := getattr(module_of(params), "note", None):
+        return own(df)
+    if df.empty or {"text", "source", "n_tokens", "recipe", "device"} <= set(df.columns):
+        return scale_note(df)
+    return f"Computed with {', '.join(sorted(set(df['model'])))}, profile {params.profile}."
 
 
 def _counted(verdicts: list[Verdict]) -> str:

@@ -32,7 +32,9 @@ def test_a_parameter_overrides_the_profile(tmp_path):
     done = run("arrangements", output, "-p", "profile", "smoke", "-y", "{lengths: [3], n_texts: 1}")
     assert done.returncode == 0, done.stderr[-3000:]
     cells = nbformat.read(output, as_version=4).cells
-    shown = "".join(o["data"].get("text/html", "") for c in cells for o in c.get("outputs", []))
+    shown = "".join(
+        o.get("data", {}).get("text/html", "") for c in cells for o in c.get("outputs", [])
+    )
     assert "1 texts from unseen, at most 3 tokens" in shown
     assert "-p lengths &#x27;[3]&#x27; " in shown or "-p n_texts &#x27;1&#x27;" in shown
 
