@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from reproducer.experiments.base import arrangement_of
 from reproducer.experiments.profiles import load_params
 from reproducer.experiments.study import wanted
+from reproducer.models.card import model_card
 from reproducer.paths import cache_dir, shipped_dir
 from reproducer.results.known import Known
 from reproducer.results.specs import Result
@@ -26,7 +26,7 @@ def shown_fits(profile: str, known: Known) -> list[Result]:
         spec
         for spec in wanted(params, known)
         if spec.kind == "fit"
-        and spec.arrangement == arrangement_of(params)
+        and spec.arrangement == model_card(params.model).arrangement
         and len(spec.texts[0].tokens) == max(params.lengths)
     ]
     ranked = sorted(known.all(specs), key=lambda fit: -fit.metrics["accuracy"][0])
