@@ -25,6 +25,7 @@ from reproducer.app.prepare import FILES, copy_files, prepare
 from reproducer.errors import ReproducerError, require_name
 from reproducer.experiments import SHIPPED
 from reproducer.experiments.profiles import profile_file, profile_overrides
+from reproducer.interrupts import Stopped, stop_on_signals
 from reproducer.paths import ROOT
 
 LANDING = "index"
@@ -145,9 +146,16 @@ def _run_notebooks(names: list[str], profile: str, executed: Path) -> None:
     if profile == SHIPPED:
         workers = min(os.cpu_count() or 1, MOST_AT_A_TIME)
         spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
-            for done in [pool.submit(_run_notebook, *job) for job in others]:
-                done.result()
+        with ProcessPoolExecutor(workers, mp_context=spawn, initializer=stop_on_signals) as pool:
+            try:
+                for done in [pool.submit(_run_notebook, *job) for job in others]:
+                    done.result()
+            except Stopped:
+                pool.shutdown(wait=False, cancel_futures=True)
+                # Who sent the signal to this process alone did not stop its workers.
+                for worker in multiprocessing.active_children():
+                    worker.terminate()
+                raise
     else:
         for job in others:
             _run_notebook(*job)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import signal
 import sys
 import time
 from contextlib import closing
@@ -21,6 +22,7 @@ from rich.table import Table
 
 from reproducer.errors import ReproducerError, require_name, shown
 from reproducer.experiments import SHIPPED
+from reproducer.interrupts import Stopped, stop_on_signals
 
 if TYPE_CHECKING:
     from reproducer.experiments.profiles import ExperimentParams
@@ -276,7 +278,10 @@ def pack(experiments: Names = None, profile: Profile = SHIPPED) -> None:
             # Packs of other profiles stand beside those of the shipped one.
             label = name if profile == SHIPPED else f"{name}-{profile_name(profile)}"
             console.print(f"{name}: {len(results)} results in {write_pack(results, label)}")
-    shipped = ship(profile)
+    try:
+        shipped = ship(profile)
+    except OSError as error:
+        raise ReproducerError(f"cannot write the ledger: {error}") from error
     console.print(f"ledger: {shipped}")
     if profile == SHIPPED:
         from reproducer.app.expected import write_expected
@@ -444,15 +449,33 @@ def _print_table(header: list[str], rows: list[list[Any]]) -> None:
     console.print(grid)
 
 
+def _told(stop: Stopped) -> str:
+    """What is said of a command that a signal ended: what is stored, and how to go on."""
+    from reproducer.results.store import Store
+
+    store = Store()
+    word = "interrupted" if stop.code == 128 + signal.SIGINT else "terminated"
+    try:
+        stored = f"{len(store)} results are stored in {store.path}"
+    except ReproducerError:
+        stored = "what is finished is stored"
+    return f"{word}: {stored}; the same command goes on from there"
+
+
 def main() -> None:
-    """Entry point: runs the command, turns expected errors into one line and status 2."""
+    """Entry point: runs the command, turns expected errors into one line and status 2.
+
+    A command that a signal ends says what is stored; its status is 130 after Ctrl-C, 143 after
+    SIGTERM.
+    """
     logging.basicConfig(format="%(levelname)s: %(message)s")
+    stop_on_signals()
     try:
         app()
     except ReproducerError as error:
         message = " ".join(str(error).split())
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted; what is finished is stored, the same command resumes", file=sys.stderr)
-        sys.exit(130)
+    except Stopped as stop:
+        print(_told(stop), file=sys.stderr)
+        sys.exit(stop.code)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from reproducer.errors import ReproducerError
+from reproducer.interrupts import uninterrupted
 from reproducer.models.language_model import LanguageModel
 from reproducer.solver.cuda_graphs import stepper
 from reproducer.solver.memory import batch_inputs, batch_problems, is_out_of_memory
@@ -132,14 +133,16 @@ class _Run:
                 self._step_or_halve()
             for fit in active.values():
                 fit.steps += n_steps
-            ended = self._ended()
-            share = (time.perf_counter() - started) / len(active)
-            for fit in active.values():
-                fit.seconds += share
-            progress(n_steps * len(active) * self.slots.like.index.shape[0])
-            for slot, *outcome in ended:
-                yield active[slot].number, self._solution(slot, *outcome)
-                self.fits[slot] = None
+            # What has ended is measured and handed over, whoever asks the process to stop meanwhile.
+            with uninterrupted():
+                ended = self._ended()
+                share = (time.perf_counter() - started) / len(active)
+                for fit in active.values():
+                    fit.seconds += share
+                progress(n_steps * len(active) * self.slots.like.index.shape[0])
+                for slot, *outcome in ended:
+                    yield active[slot].number, self._solution(slot, *outcome)
+                    self.fits[slot] = None
             self._refill()
 
     def _active(self) -> dict[int, _Fit]:

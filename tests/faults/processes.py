@@ -1,0 +1,143 @@
+"""Commands as processes that are stopped under way, and what they leave behind.
+
+Each is a process of its own, forked from a server that has imported what takes seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from reproducer.results.integrity import arrays_digest
+from reproducer.results.packs import Packs
+from reproducer.results.specs import Result
+from reproducer.results.store import Store
+
+SECONDS = 240  # before a process is taken to hang
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(
+    ["nltk.tokenize", "reproducer.results.run", "reproducer.experiments.arrangements", __name__]
+)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: its status, negative where a signal killed it, and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Command:
+    """A running command; it calls `prepare(*given)`, if there is one, before it begins."""
+
+    def __init__(self, place: Place, words: tuple[str, ...], prepare: tuple) -> None:
+        self.place = place
+        self.process: BaseProcess = SERVER.Process(target=_run, args=(place, words, prepare))
+        self.process.start()
+
+    @property
+    def running(self) -> bool:
+        return self.process.is_alive()
+
+    def send(self, number: int) -> None:
+        """Send a signal."""
+        os.kill(self.process.pid, number)
+
+    def ended(self) -> Ended:
+        """Wait for the end."""
+        self.process.join(SECONDS)
+        if self.running:
+            self.process.kill()
+            raise TimeoutError(f"{self.place.folder}: no end after {SECONDS} s")
+        texts = ((self.place.folder / name).read_text() for name in ("out", "err"))
+        return Ended(self.process.exitcode, *texts)
+
+    def reaches(self, condition: Callable[[], object]) -> bool:
+        """Wait for a condition; False if the command ends before it is met."""
+        begun = time.monotonic()
+        while not condition():
+            if not self.running or time.monotonic() - begun > SECONDS:
+                return False
+            time.sleep(0.005)
+        return True
+
+
+class Place:
+    """A folder with a store and packs of its own, in which commands run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mark = folder / "mark"
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def store(self) -> Store:
+        return Store(self.folder / "store")
+
+    @property
+    def packs(self) -> Packs:
+        return Packs(self.folder / "packs")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes a command use this place."""
+        names = {"STORE": "store", "SHIPPED": "packs"}
+        ours = {f"REPRODUCER_{key}": str(self.folder / name) for key, name in names.items()}
+        return ours | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+
+    def start(self, *words: str, prepare: tuple = ()) -> Command:
+        """Start the command `reproduce WORDS…`; see `Command`."""
+        return Command(self, words, prepare)
+
+    def finish(self, *words: str, prepare: tuple = ()) -> Ended:
+        """The command, from begin to end."""
+        return self.start(*words, prepare=prepare).ended()
+
+    def n_stored(self) -> int:
+        """How many results the store holds."""
+        store = self.store
+        try:
+            return len(store)
+        finally:
+            store.close()
+
+
+def _run(place: Place, words: tuple[str, ...], prepare: tuple) -> None:
+    import torch
+
+    from reproducer.app.cli import main
+
+    # Whoever started this may have told it to ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.update(place.environment)
+    torch.set_num_threads(1)
+    for stream, name in ((sys.stdout, "out"), (sys.stderr, "err")):
+        with open(place.folder / name, "wb") as file:
+            os.dup2(file.fileno(), stream.fileno())
+    if prepare:
+        function, *given = prepare
+        function(*given)
+    sys.argv = ["reproduce", *words]
+    main()
+
+
+def contents(source: Store | Packs) -> dict[str, tuple[str, str, str]]:
+    """By key what two runs must agree on; see `content`."""
+    return {key: content(source.get(key)) for key in source.keys()}
+
+
+def content(result: Result) -> tuple[str, str, str]:
+    """The spec, the metrics but for seconds, and the digest of the arrays of a result."""
+    timeless = {name: value for name, value in result.metrics.items() if name != "seconds"}
+    texts = (json.dumps(facts, sort_keys=True) for facts in (result.spec, timeless))
+    return (*texts, arrays_digest(result.arrays))
