@@ -24,6 +24,7 @@ import safetensors
 import safetensors.numpy
 
 from reproducer.errors import ReproducerError
+from reproducer.interrupts import uninterrupted
 from reproducer.paths import shipped_dir
 from reproducer.results.budgets import budget_of, course
 from reproducer.results.integrity import DamagedError, Row, checked, row_of
@@ -139,7 +140,8 @@ class _Arrays:
 
 def _tables(folder: Path) -> Iterator[tuple[Path, list[Row]]]:
     """Every pack's table and its rows; a damaged table is reported and left out."""
-    digests = _manifest(folder)
+    digests = _manifest(folder / MANIFEST)
+    next_digests = _manifest(folder / f"{MANIFEST}.tmp")
     for name in sorted(digests.keys() | {path.name for path in folder.glob("*.parquet")}):
         table = folder / name
         try:
@@ -149,7 +151,7 @@ def _tables(folder: Path) -> Iterator[tuple[Path, list[Row]]]:
             continue
         except OSError as error:
             raise ReproducerError(f"cannot read {table}: {error.strerror}") from error
-        if hashlib.sha256(content).hexdigest() != digests.get(name):
+        if hashlib.sha256(content).hexdigest() not in (digests.get(name), next_digests.get(name)):
             log.warning("the pack %s is damaged: it is not the one of the manifest", table)
             continue
         try:
@@ -161,9 +163,8 @@ def _tables(folder: Path) -> Iterator[tuple[Path, list[Row]]]:
         yield table, [row for row in rows if isinstance(row.key, str)]
 
 
-def _manifest(folder: Path) -> dict[str, str]:
+def _manifest(path: Path) -> dict[str, str]:
     """The SHA-256 of each table by its file name."""
-    path = folder / MANIFEST
     try:
         digests = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -206,16 +207,22 @@ def _write(results: list[Result], table: Path) -> Path:
     rows = [row_of(result)._asdict() for result in results]
     arrays = {f"{r.key}/{name}": array for r in results for name, array in r.arrays.items()}
     tensors, manifest = table.with_suffix(".safetensors"), table.with_name(MANIFEST)
-    safetensors.numpy.save_file(arrays, f"{tensors}.tmp")
-    columns = pyarrow.Table.from_pylist(rows)
-    # Without statistics: nothing is searched by ranges of values.
-    lean = {"compression": "zstd", "write_statistics": False, "store_schema": False}
-    pyarrow.parquet.write_table(columns, f"{table}.tmp", **lean)
-    digest = hashlib.sha256(Path(f"{table}.tmp").read_bytes()).hexdigest()
-    digests = _manifest(table.parent) | {table.name: digest}
-    Path(f"{manifest}.tmp").write_text(json.dumps(digests, indent=1, sort_keys=True) + "\n")
-    # Arrays first: a table must never name arrays that are not there. Between these lines a reader
-    # sees a pack that does not agree with the manifest, and leaves it out.
-    for path in (tensors, table, manifest):
-        os.replace(f"{path}.tmp", path)
+    try:
+        safetensors.numpy.save_file(arrays, f"{tensors}.tmp")
+        columns = pyarrow.Table.from_pylist(rows)
+        # Without statistics: nothing is searched by ranges of values.
+        lean = {"compression": "zstd", "write_statistics": False, "store_schema": False}
+        pyarrow.parquet.write_table(columns, f"{table}.tmp", **lean)
+        digest = hashlib.sha256(Path(f"{table}.tmp").read_bytes()).hexdigest()
+        digests = _manifest(manifest) | {table.name: digest}
+        Path(f"{manifest}.tmp").write_text(json.dumps(digests, indent=1, sort_keys=True) + "\n")
+    except BaseException:
+        for path in (tensors, table, manifest):
+            Path(f"{path}.tmp").unlink(missing_ok=True)
+        raise
+    # Arrays first: a table must never name arrays that are not there. A process that dies between
+    # these lines leaves the next manifest under its scratch name, where `_tables` looks as well.
+    with uninterrupted():
+        for path in (tensors, table, manifest):
+            os.replace(f"{path}.tmp", path)
     return table
