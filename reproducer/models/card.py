@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -17,6 +18,7 @@ from typing import Any
 import tokenizers
 
 from reproducer.errors import ReproducerError, did_you_mean, require_name, shown
+from reproducer.models.hub import SECONDS, settle_hub
 from reproducer.models.smollm2 import GGUF_SHA256, smollm2_folder
 from reproducer.models.zoo import (
     EMBEDDED,
@@ -27,7 +29,7 @@ from reproducer.models.zoo import (
     ModelEntry,
 )
 
-HUB_SECONDS = 5
+COMMIT = re.compile("[0-9a-f]{40}")
 # What configurations call the number of positions and the width: most, and GPT-2's family.
 POSITIONS = ("max_position_embeddings", "n_positions")
 WIDTH = ("hidden_size", "n_embd")
@@ -116,6 +118,7 @@ class ModelCard:
             return path
         import huggingface_hub
 
+        settle_hub()
         with loading_errors(self.folder):
             return Path(
                 huggingface_hub.hf_hub_download(self.folder, name, revision=self.revision)
@@ -161,7 +164,7 @@ def model_card(name: str) -> ModelCard:
     """
     if SHAPE_PREFIX in name:
         return _shape_card(name)
-    base = name.removeprefix(RANDOM_PREFIX)
+    base, wanted = _name_and_revision(name.removeprefix(RANDOM_PREFIX))
     entry = MODELS.get(base) or ModelEntry(hub=_place(base))
     folder = str(smollm2_folder()) if base == EMBEDDED else entry.hub
     if name.startswith(RANDOM_PREFIX) or base == "tiny":
@@ -171,7 +174,9 @@ def model_card(name: str) -> ModelCard:
         return ModelCard(name, entry, f"gguf:{GGUF_SHA256}", folder)
     if _is_folder(folder):
         return ModelCard(name, entry, f"files:{_folder_digest(Path(folder))}", folder)
-    revision = entry.revision or _hub_commit(folder)
+    revision = wanted or entry.revision or "main"
+    if not COMMIT.fullmatch(revision):
+        revision = _hub_commit(folder, revision)
     return ModelCard(name, entry, f"hub:{folder}@{revision}", folder, revision)
 
 
@@ -221,15 +226,29 @@ def _is_folder(name: str) -> bool:
         return False
 
 
-def _hub_commit(name: str) -> str:
-    """The commit that the hub's main branch has, in the local cache or else at the hub."""
+def _name_and_revision(name: str) -> tuple[str, str]:
+    """The two parts of `name@revision`; the second is empty where none is given."""
+    base, at, revision = name.partition("@")
+    if not at or _is_folder(name):
+        return name, ""
+    hub_model = bool(MODELS[base].hub) if base in MODELS else not _is_folder(base)
+    if not revision or not hub_model:
+        raise ReproducerError(
+            f"model {shown(name)}: expected a branch, tag or commit of a hub's model after @"
+        )
+    return base, revision
+
+
+def _hub_commit(name: str, revision: str) -> str:
+    """The commit of a branch or tag, in the local cache or else at the hub."""
     import huggingface_hub
 
     with loading_errors(name):
-        cached = huggingface_hub.try_to_load_from_cache(name, "config.json")
+        cached = huggingface_hub.try_to_load_from_cache(name, "config.json", revision=revision)
         if isinstance(cached, str):
             return Path(cached).parent.name
-        return huggingface_hub.HfApi().model_info(name, timeout=HUB_SECONDS).sha
+        settle_hub()
+        return huggingface_hub.HfApi().model_info(name, revision=revision, timeout=SECONDS).sha
 
 
 @contextlib.contextmanager
@@ -237,13 +256,18 @@ def loading_errors(place: str) -> Iterator[None]:
     """Tell whatever goes wrong while reading from `place` in one line."""
     try:
         yield
+    except MemoryError:
+        raise
     # A broken checkpoint fails in as many ways as the library has readers: bad JSON, a header of
     # a file cut short, a division by a number of heads that is zero.
     except Exception as error:
+        if "DefaultCPUAllocator" in str(error):  # PyTorch's word for a lack of memory
+            raise
         if "trust_remote_code" in str(error):
             reason = f"{place} brings code of its own, which is never run; expected weights alone"
             raise ReproducerError(reason) from error
-        if _is_folder(place) or not isinstance(error, OSError):
+        from_network = isinstance(error, OSError) or type(error).__module__.startswith("httpx")
+        if _is_folder(place) or not from_network:
             reason = f"expected a causal language model in {place:.200}"
         else:
             reason = (

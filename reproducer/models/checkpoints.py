@@ -13,6 +13,7 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from reproducer.errors import ReproducerError
 from reproducer.models.card import ModelCard, loading_errors
+from reproducer.models.hub import settle_hub
 from reproducer.models.zoo import UNTRAINED_SEED
 
 # A bar for a second of loading would stand between the user's own output.
@@ -32,6 +33,8 @@ def read_model(place: str, revision: str | None = None) -> nn.Module:
             its own; weights that are missing, of another shape than the configuration says, or
             not finite. Tied weights need to be there once.
     """
+    if revision:
+        settle_hub()
     with loading_errors(place):
         # Mismatched weights are let through to be refused by name below.
         model, report = transformers.AutoModelForCausalLM.from_pretrained(
@@ -58,7 +61,9 @@ def read_config(card: ModelCard) -> PretrainedConfig:
     if card.entry.shape:
         return card.entry.config()
     with loading_errors(card.folder):
-        return transformers.AutoConfig.from_pretrained(card.folder, **NO_CODE)
+        return transformers.AutoConfig.from_pretrained(
+            card.folder, revision=card.revision or "main", **NO_CODE
+        )
 
 
 def read_tokenizer(card: ModelCard) -> PreTrainedTokenizerBase:

@@ -133,7 +133,7 @@ class _Run:
                 self._step_or_halve()
             for fit in active.values():
                 fit.steps += n_steps
-            # What has ended is measured and handed over, whoever asks the process to stop meanwhile.
+            # What has ended is measured and handed over, even if a signal comes meanwhile.
             with uninterrupted():
                 ended = self._ended()
                 share = (time.perf_counter() - started) / len(active)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from reproducer.errors import ReproducerError
 from reproducer.models.card import model_card
+from reproducer.models.hub import settle_hub
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -53,6 +54,8 @@ def encoder(name: str = EMBEDDED) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
 
     place = str(embedded_folder()) if name == EMBEDDED else name
+    if not Path(place).is_dir():
+        settle_hub()
     try:
         return SentenceTransformer(place, trust_remote_code=False)
     # A broken encoder fails in as many ways as the library has readers.

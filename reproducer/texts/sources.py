@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from reproducer.errors import ReproducerError, require_name
 from reproducer.models.card import TextTokenizer, model_card
+from reproducer.models.hub import settle_hub
 from reproducer.texts.shipped import shipped_entries
 
 HUB_DATASETS = {
@@ -138,6 +139,7 @@ def _shipped(source: str) -> Callable[[], Iterator[Passage]]:
 
 def hub_rows(name: str, offline: str) -> Iterator[dict]:
     """The rows of a hub data set; `offline` says in an error what works without the hub."""
+    settle_hub()
     import datasets
 
     try:

@@ -218,7 +218,7 @@ def test_the_hubs_commit_names_the_weights(monkeypatch, tmp_path):
     import huggingface_hub
 
     cached = tmp_path / "snapshots" / "abc123" / "config.json"
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: str(cached))
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: str(cached))
     monkeypatch.setattr(huggingface_hub, "HfApi", None)
     card = model_card("someone/some-model")
     assert card.weights == "hub:someone/some-model@abc123" and card.revision == "abc123"
