@@ -476,6 +476,9 @@ def main() -> None:
         message = " ".join(str(error).split())
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
+    except MemoryError:
+        print("error: out of memory; what is finished is stored", file=sys.stderr)
+        sys.exit(2)
     except Stopped as stop:
         print(_told(stop), file=sys.stderr)
         sys.exit(stop.code)

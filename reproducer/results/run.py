@@ -23,6 +23,7 @@ from reproducer.results.leases import Leases
 from reproducer.results.progress import Progress, following
 from reproducer.results.provenance import provenance, software
 from reproducer.results.specs import Result, SolveSpec, Spec, with_needs
+from reproducer.solver.memory import memory_errors
 from reproducer.solver.solve import Solution, solve
 
 log = logging.getLogger(__name__)
@@ -146,11 +147,24 @@ def _computed(
             batch = (spec.model, spec.weights, spec.dtype, spec.recipe, spec.trace)
             batches.setdefault(batch, []).append(spec)
     for batch in batches.values():
-        yield from _solved(batch, known, earlier, leases, line)
+        with memory_errors(_asked(batch)):
+            yield from _solved(batch, known, earlier, leases, line)
     for spec in specs:
         if not isinstance(spec, SolveSpec) and leases.take(spec.key):
             line.begin()
-            yield _measured(spec, known)
+            with memory_errors(_asked([spec])):
+                result = _measured(spec, known)
+            yield result
+
+
+def _asked(specs: Sequence[Spec]) -> str:
+    """Some specs of one kind, model and dtype, in the words of an error."""
+    first = specs[0]
+    more = f" and {len(specs) - 1} more" if len(specs) > 1 else ""
+    return (
+        f"{first.kind} {first.key[:12]}{more} on {first.model!r} in {first.dtype}; what is "
+        "finished is stored"
+    )
 
 
 def _measured(spec: Spec, known: Known) -> Result:

@@ -1,6 +1,9 @@
-"""How many input positions go through the model at a time, and what that and the weights take."""
+"""How many inputs go through the model at a time; what they and the weights take; when it is short."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -8,6 +11,7 @@ from transformers import PretrainedConfig
 
 from reproducer.decoder.lean import lean_decoder
 from reproducer.decoder.parallel import n_workers
+from reproducer.errors import ReproducerError
 from reproducer.models.language_model import LanguageModel
 
 # For each worker (`reproducer.decoder.parallel`): beyond this many rows a product runs no faster on
@@ -39,6 +43,25 @@ def batch_problems(n_inputs: int, max_inputs: int, device: torch.device) -> int:
     fitting = max(1, max_inputs // n_inputs)
     workers = n_workers(device, fitting * n_inputs)
     return fitting - fitting % workers if fitting > workers else fitting
+
+
+class ShortOfMemoryError(ReproducerError):
+    """Memory ran short, and a smaller batch would not help."""
+
+
+@contextmanager
+def memory_errors(asked: str) -> Iterator[None]:
+    """Tell a lack of memory in one line that names what was asked."""
+    try:
+        yield
+    except (ShortOfMemoryError, RuntimeError, MemoryError) as error:
+        if isinstance(error, ShortOfMemoryError):
+            reason = str(error)
+        elif is_out_of_memory(error):
+            reason = "out of memory"
+        else:
+            raise
+        raise ReproducerError(f"{reason}; asked for: {asked}") from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -12,18 +12,26 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from reproducer.errors import ReproducerError
 from reproducer.interrupts import uninterrupted
 from reproducer.models.language_model import LanguageModel
 from reproducer.solver.cuda_graphs import stepper
-from reproducer.solver.memory import batch_inputs, batch_problems, is_out_of_memory
+from reproducer.solver.memory import (
+    ShortOfMemoryError,
+    batch_inputs,
+    batch_problems,
+    is_out_of_memory,
+)
 from reproducer.solver.problem import Problem
 from reproducer.solver.recipes import CHECK_EVERY, Recipe
 from reproducer.solver.slots import END, TRACES, Slots, run_model
+
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ def solve(
         admit: asked with a problem's number before it takes a slot; False leaves it out.
 
     Raises:
-        ReproducerError: one sequence alone needs more memory than there is.
+        ShortOfMemoryError: one sequence alone needs more memory than there is.
     """
     buckets: dict[tuple, list[tuple[int, Problem]]] = {}
     for number, problem in enumerate(problems):
@@ -130,7 +138,7 @@ class _Run:
             most_steps = max(fit.steps for fit in active.values())
             n_steps = min(CHECK_EVERY, self.slots.recipe.max_steps - most_steps)
             for _ in range(n_steps):
-                self._step_or_halve()
+                self._halving(self.step)
             for fit in active.values():
                 fit.steps += n_steps
             # What has ended is measured and handed over, even if a signal comes meanwhile.
@@ -148,17 +156,19 @@ class _Run:
     def _active(self) -> dict[int, _Fit]:
         return {slot: fit for slot, fit in enumerate(self.fits) if fit is not None}
 
-    def _step_or_halve(self) -> None:
+    def _halving(self, function: Callable[[int], Done]) -> Done:
+        """`function` of the chunk, which is halved for as long as memory runs short."""
         while True:
             try:
-                return self.step(self.chunk)
+                return function(self.chunk)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 if self.chunk == 1:
                     length = self.slots.index.shape[2]
-                    raise ReproducerError(
-                        f"out of memory on {self.lm.device} with one sequence of {length} inputs"
+                    raise ShortOfMemoryError(
+                        f"out of memory on {self.lm.device} with one sequence of {length} inputs "
+                        f"at a time, in a batch of {len(self.fits)} fits"
                     ) from error
             # Outside the handler, so that the failed pass's tensors are free.
             self.chunk = (self.chunk + 1) // 2
@@ -191,7 +201,7 @@ class _Run:
         if not over:
             return []
         ended = []
-        measured = measure(self.lm, self.slots.select(over), self.chunk)
+        measured = self._halving(partial(measure, self.lm, self.slots.select(over)))
         for slot, correct, nats in zip(over, *measured, strict=True):
             if slot in final or int(correct.sum()) >= self.slots.needed:
                 ended.append((slot, correct, nats))

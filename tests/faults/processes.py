@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from reproducer.experiments import EXPERIMENTS
 from reproducer.results.integrity import arrays_digest
 from reproducer.results.packs import Packs
 from reproducer.results.specs import Result
@@ -24,7 +25,17 @@ from reproducer.results.store import Store
 SECONDS = 240  # before a process is taken to hang
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
-    ["nltk.tokenize", "reproducer.results.run", "reproducer.experiments.arrangements", __name__]
+    [
+        "nltk.tokenize",
+        "reproducer.app.cli",
+        "reproducer.app.fit_text",
+        "reproducer.experiments.ledger",
+        *(f"reproducer.experiments.{name}" for name in EXPERIMENTS),
+        "reproducer.results.run",
+        "scipy.stats",
+        "wordfreq",
+        __name__,
+    ]
 )
 
 

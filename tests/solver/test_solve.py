@@ -282,6 +282,21 @@ def test_a_cpu_that_runs_short_of_memory_halves_the_chunk_too(tiny, monkeypatch,
         torch.testing.assert_close(a.rows, b.rows, rtol=2e-3, atol=2e-3)
 
 
+def test_measuring_halves_the_chunk_too(tiny, monkeypatch):
+    problems = [spec.problem(tiny) for spec in fit_specs(tiny, 3)]
+    plain = solve_all(tiny, problems)
+    real = solve_module.run_model
+
+    def small_machine(decoder, dtype, table, slots, chunk, train):
+        if chunk > 1:
+            raise_memory_error()
+        return real(decoder, dtype, table, slots, chunk, train)
+
+    monkeypatch.setattr(solve_module, "run_model", small_machine)
+    for a, b in zip(plain, solve_all(tiny, problems), strict=True):
+        assert torch.equal(a.correct, b.correct)
+
+
 def test_another_error_is_not_taken_for_a_lack_of_memory(tiny, monkeypatch):
     calls = []
 
