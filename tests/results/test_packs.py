@@ -147,6 +147,24 @@ def test_a_broken_manifest(folder, content, caplog):
     assert readable(folder) == set() and "none of its packs can be trusted" in caplog.text
 
 
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_writer_that_dies_between_its_files_takes_nothing_away(folder, monkeypatch, after):
+    left, replace = iter(range(after)), os.replace
+
+    def dying(source, target):
+        if next(left, None) is None:
+            raise SystemExit
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", dying)
+    with pytest.raises(SystemExit):
+        pack([result(number) for number in (0, 1, 2)], "a", folder)
+    assert readable(folder) == {0, 1, 2, 3}
+    monkeypatch.undo()
+    pack([result(number) for number in (0, 1, 2)], "a", folder)
+    assert readable(folder) == {0, 1, 2, 3} and not list(folder.glob("*.tmp"))
+
+
 def test_digests_of_a_wrong_type(folder):
     (folder / MANIFEST).write_text('{"a.parquet": 5, "b.parquet": null}')
     assert readable(folder) == set()
