@@ -1,80 +1,138 @@
-"""How long `reproduce status` takes, and how much memory, beside a store of many results.
+"""How status, resuming and a frame grow with what a store holds.
 
-Fills a store in a temporary folder with results of texts that no experiment asks for, then runs the
-command in a process of its own: `python benchmarks/status_scale.py [--results 100000]`.
+`python benchmarks/status_scale.py [--results 1000 10000 100000] [--table FILE]` fills a store with
+ever more fits and measures at each size, every time in a process of its own: `reproduce status`; a
+run of `second_position` (profile `smoke`, 12 fits) of which one is missing; the frame of that
+experiment; and the frame of an experiment that asks for a hundredth of all that is stored.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import resource
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
 from reproducer.results.fits import FitSpec
-from reproducer.results.specs import Result
+from reproducer.results.specs import Result, digest
 from reproducer.results.store import Store
 from reproducer.solver.recipes import recipe
 from reproducer.texts.sources import Text
 
 N_TOKENS, WIDTH = 16, 576
 BATCH = 1000  # results in one transaction
+STATUS = "from reproducer.app.cli import app; app(['status'], standalone_mode=False)"
+LOADED = """
+import time
+from reproducer.experiments.profiles import load_params
+from reproducer.experiments.study import run, study, wanted
+from reproducer.results.known import Known
+from reproducer.results.run import compute
+known, params = Known(), load_params("second_position", "smoke")
+"""
+PARTS = {
+    "status": STATUS,
+    "resume": LOADED
+    + """
+import sqlite3
+store, key = known.store, known.settled(wanted(params, known)[0]).key
+connection = sqlite3.connect(store.path)
+with connection:
+    connection.execute("DELETE FROM results WHERE key = ?", (key,))
+connection.close()
+begun = time.process_time()
+run(params, Known(), progress=False)
+print("PART", time.process_time() - begun)
+""",
+    "frame": LOADED
+    + """
+begun = time.process_time()
+study(params, compute=False, known=known)
+print("PART", time.process_time() - begun)
+""",
+    "frame of a hundredth": LOADED
+    + """
+import itertools
+from reproducer.experiments.base import fit_frame
+from reproducer.results.fits import FitSpec
+keys = list(itertools.islice(known.store.keys(), len(known.store) // 100))
+specs = [FitSpec(**known.store.get(key, arrays=False).spec) for key in keys]
+begun = time.process_time()
+fit_frame(known.all(specs), params)
+print("PART", time.process_time() - begun)
+""",
+}
 
 
-def fill(store: Store, n_results: int) -> None:
-    """Write fits of `N_TOKENS` random tokens with arrays of the size that SmolLM2-135M has."""
-    draw = np.random.default_rng(0)
-    nats = np.ones((1, N_TOKENS), np.float32)
+def fill(store: Store, first: int, last: int) -> None:
+    """Write fits `first` to `last` of `N_TOKENS` random tokens, with arrays as of SmolLM2-135M."""
+    text = Text(source="bench", id="bench", tokens=(0,) * N_TOKENS)
+    model = {"model": "smollm2-135m", "dtype": "float32", "arrangement": "[e] [m]xN"}
+    like = FitSpec(**model, texts=(text,), recipe=recipe("paper")).model_dump(mode="json")
     arrays = {
         "rows": np.zeros((2, WIDTH), np.float32),
         "correct": np.ones((1, N_TOKENS), bool),
-        "nats": nats,
+        "nats": np.ones((1, N_TOKENS), np.float32),
     }
     metrics = {"accuracy": [1.0], "loss_nats": [1.0], "solved": True, "steps": 9, "seconds": 1.0}
     provenance = {"dtype": "float32", "device": "none", "commit": "none", "date": "none"}
-    for first in range(0, n_results, BATCH):
+    for begin in range(first, last, BATCH):
         results = []
-        for i in range(first, min(first + BATCH, n_results)):
-            tokens = tuple(draw.integers(0, 49152, N_TOKENS).tolist())
-            spec = FitSpec(
-                model="smollm2-135m",
-                dtype="float32",
-                arrangement="[e] [m]xN",
-                texts=(Text(source="bench", id=f"bench-{i}", tokens=tokens),),
-                recipe=recipe("paper"),
-            )
-            data = spec.model_dump(mode="json")
-            results.append(Result(spec.key, data, metrics, arrays, provenance))
+        for i in range(begin, min(begin + BATCH, last)):
+            tokens = np.random.default_rng(i).integers(0, 49152, N_TOKENS).tolist()
+            own = {"source": "bench", "id": f"bench-{i}", "tokens": tokens}
+            spec = like | {"texts": [own]}
+            results.append(Result(digest(spec), spec, metrics, arrays, provenance))
         store.put(*results)
+
+
+def measured(program: str, folder: str) -> dict[str, float]:
+    """CPU seconds of a program, of the part that it times itself, and its memory in MiB."""
+    program += "\nimport resource as r; print('RSS', r.getrusage(r.RUSAGE_SELF).ru_maxrss)"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"REPRODUCER_STORE": folder},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    told = dict(line.split() for line in done.stdout.splitlines() if line[:4] in ("PART", "RSS "))
+    part = float(told.get("PART", cpu))
+    return {"cpu_seconds": cpu, "part_seconds": part, "mib": int(told["RSS"]) / 1024}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=int, default=100_000)
-    n_results = parser.parse_args().results
+    parser.add_argument("--results", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--table", type=Path, default=Path(__file__).with_name("growth.csv"))
+    given = parser.parse_args()
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder))
-        begun = time.monotonic()
-        fill(store, n_results)
-        size = store.path.stat().st_size / 2**20
-        print(f"wrote {len(store)} results in {time.monotonic() - begun:.0f} s, {size:.0f} MiB")
-        store.close()
-        environment = os.environ | {"REPRODUCER_STORE": folder}
-        begun = time.monotonic()
-        command = [sys.executable, "-m", "reproducer", "status"]
-        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-        seconds = time.monotonic() - begun
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        print(
-            f"status: {seconds:.1f} s, {used.ru_utime + used.ru_stime:.1f} s of CPU, "
-            f"{used.ru_maxrss / 1024:.0f} MiB"
-        )
+        store, filled = Store(Path(folder)), 0
+        run = "run(params, known, progress=False)"
+        measured(LOADED + run, folder)
+        for n_results in sorted(given.results):
+            fill(store, filled, n_results)
+            filled = n_results
+            size = store.path.stat().st_size / 2**20
+            store.close()
+            for name, program in PARTS.items():
+                row = {"results": n_results, "part": name, **measured(program, folder)}
+                print({**row, "file_mib": round(size)}, flush=True)
+                rows.append(row)
+            with open(given.table, "w", newline="") as file:
+                table = csv.DictWriter(file, rows[0])
+                table.writeheader()
+                table.writerows(rows)
 
 
 if __name__ == "__main__":
