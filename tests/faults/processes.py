@@ -5,6 +5,7 @@ Each is a process of its own, forked from a server that has imported what takes 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -61,8 +62,9 @@ class Command:
         return self.process.is_alive()
 
     def send(self, number: int) -> None:
-        """Send a signal."""
-        os.kill(self.process.pid, number)
+        """Send a signal, unless the command has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
 
     def ended(self) -> Ended:
         """Wait for the end."""

@@ -1,0 +1,24 @@
+"""Killed with SIGKILL and begun again: the undisturbed run's results, to the last bit.
+
+`python -m benchmarks.faults` does the same at twenty moments drawn at random.
+"""
+
+import pytest
+
+from tests.faults.kills import Kills
+
+
+@pytest.fixture(scope="module")
+def kills(tmp_path_factory):
+    options = ("--profile", "smoke")
+    kills = Kills(
+        tmp_path_factory.mktemp("kills"), ("second_position",), options, ("-p", "n_texts=1")
+    )
+    kills.prepare()
+    return kills
+
+
+@pytest.mark.parametrize(("after", "seconds"), [(0, 0.1), (1, 0), (6, 0.02)])
+def test_a_run(kills, after, seconds):
+    trial = kills.kill_run(f"run-{after}", after, seconds)
+    assert trial.n_wrong == 0 and trial.n_stored >= after
