@@ -110,6 +110,23 @@ def measured(program: str, folder: str) -> dict[str, float]:
     return {"cpu_seconds": cpu, "part_seconds": part, "mib": int(told["RSS"]) / 1024}
 
 
+def draw(rows: list[dict], path: Path) -> None:
+    """CPU seconds, and memory, against the number of stored results, a line for each part."""
+    # Imported late: what is measured runs in processes of its own.
+    import matplotlib.pyplot as plt
+
+    drawn, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+    for name, marker in zip(PARTS, "os^d", strict=True):
+        part = [row for row in rows if row["part"] == name]
+        sizes = [row["results"] for row in part]
+        axes[0].plot(sizes, [row["part_seconds"] for row in part], marker=marker, label=name)
+        axes[1].plot(sizes, [row["mib"] for row in part], marker=marker, label=name)
+    axes[0].set(xscale="log", yscale="log", xlabel="stored results", ylabel="CPU seconds")
+    axes[1].set(xscale="log", ylim=(0, None), xlabel="stored results", ylabel="MiB")
+    axes[0].legend()
+    drawn.savefig(path, metadata={"Date": None})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=int, nargs="+", default=[1000, 10_000, 100_000])
@@ -133,6 +150,7 @@ def main() -> None:
                 table = csv.DictWriter(file, rows[0])
                 table.writeheader()
                 table.writerows(rows)
+    draw(rows, given.table.with_suffix(".svg"))
 
 
 if __name__ == "__main__":

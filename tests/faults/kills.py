@@ -107,9 +107,15 @@ def drawn(
     draw, (start, stored, write, pack) = random.Random(seed), MOMENTS
     for number in range(counts[start]):
         yield kills.kill_run(f"start-{number}", 0, draw.uniform(0, longest / 4))
-    for number in range(counts[stored]):
-        after, seconds = draw.randrange(1, n_results), draw.uniform(0, longest / 10)
-        yield kills.kill_run(f"stored-{number}", after, seconds)
+    done, number = 0, 0
+    while done < counts[stored]:
+        after, seconds = draw.randrange(1, n_results), draw.uniform(0, longest / 40)
+        trial = kills.kill_run(f"stored-{number}", after, seconds)
+        number += 1
+        # A run that had ended before it could be killed is no trial.
+        if trial.moment == stored:
+            done += 1
+            yield trial
     for number in range(counts[write]):
         yield kills.kill_write(f"write-{number}", draw.randrange(1, n_results))
     for number in range(counts[pack]):

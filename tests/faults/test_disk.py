@@ -9,7 +9,9 @@ import pytest
 from tests.faults.pauses import pause_in_put
 from tests.faults.processes import Place, contents
 
-RUN = ("run", "second_position", "--profile", "smoke")
+SMOKE = ("--profile", "smoke")
+RUN = ("run", "second_position", *SMOKE)
+PACK = ("pack", "second_position", *SMOKE)
 N_RESULTS = 12
 
 
@@ -88,3 +90,12 @@ def test_a_full_disk_in_the_middle_of_a_write(place, whole, mounted):
     assert "cannot use the result store" in error_of(command.ended())
     filler.unlink()
     assert resumes(place, whole) == 3
+
+
+def test_a_pack_on_a_full_disk(place, mounted):
+    """What could not be written leaves nothing behind."""
+    assert place.finish(*RUN).status == 0
+    mounted(place.folder / "packs", "16k")
+    line = error_of(place.finish(*PACK))
+    assert "cannot write the pack 'second_position-smoke'" in line
+    assert not list((place.folder / "packs").iterdir())

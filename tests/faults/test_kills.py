@@ -5,7 +5,7 @@
 
 import pytest
 
-from tests.faults.kills import Kills
+from tests.faults.kills import MOMENTS, Kills
 
 
 @pytest.fixture(scope="module")
@@ -22,3 +22,16 @@ def kills(tmp_path_factory):
 def test_a_run(kills, after, seconds):
     trial = kills.kill_run(f"run-{after}", after, seconds)
     assert trial.n_wrong == 0 and trial.n_stored >= after
+
+
+@pytest.mark.parametrize("number", [1, 8])
+def test_in_a_write(kills, number):
+    trial = kills.kill_write(f"write-{number}", number)
+    assert trial.moment == MOMENTS[2] and trial.n_wrong == 0 and trial.n_stored == number - 1
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_in_a_pack(kills, number):
+    """Of which a part was packed before, and lies nowhere else."""
+    trial = kills.kill_pack(f"pack-{number}", number)
+    assert trial.n_wrong == 0 and trial.n_stored == 12
