@@ -1,4 +1,4 @@
-"""How many inputs go through the model at a time; what they and the weights take; when it is short."""
+"""How many inputs go through the model at a time, and what is said where memory is short."""
 
 from __future__ import annotations
 

@@ -90,6 +90,9 @@ RECIPES: dict[str, Recipe] = {
     "fast": Recipe(name="fast", lr=0.03, warm_m="shared-12", restart_every=100),
     # `fast` without its warm start, which was made under one arrangement and would favour it.
     "cold": Recipe(name="cold", lr=0.03, restart_every=100),
+    # Starts thirty times as long as the papers', with steps in proportion: beside its own state the
+    # first position forgets an input of usual length, and not a long one (`first_position`).
+    "long": Recipe(name="long", init_std=30, lr=0.9, eps=1e-8 / 30, weight_decay=0.01 / 30),
     # Small steps from one small start for all texts: two solutions then differ because their texts
     # do, which random starts of a solution's own length hide.
     "canonical": Recipe(name="canonical", lr=0.004, init_std=0.3, start="common"),
