@@ -285,10 +285,12 @@ def pack(experiments: Names = None, profile: Profile = SHIPPED) -> None:
     console.print(f"ledger: {shipped}")
     if profile == SHIPPED:
         from reproducer.app.expected import write_expected
+        from reproducer.app.playground import ship_playground
         from reproducer.app.reconstructions import ship_reconstructions
 
         console.print(f"expected on other hardware: {write_expected(shipped, profile)}")
         console.print(f"reconstructions: {ship_reconstructions(profile)}")
+        console.print(f"playground: {ship_playground()}")
 
 
 @app.command()

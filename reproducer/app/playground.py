@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import yaml
 from IPython.display import HTML
 from safetensors import safe_open
 from safetensors.numpy import save_file
@@ -18,9 +19,10 @@ from reproducer.errors import ReproducerError
 from reproducer.experiments import plots
 from reproducer.experiments.profiles import load_params
 from reproducer.models.card import model_card
-from reproducer.paths import store_dir
+from reproducer.paths import ROOT, store_dir
 from reproducer.readings.attention import AttentionSpec
 from reproducer.results.fits import FitSpec
+from reproducer.results.packs import pack
 from reproducer.results.run import cached_lm, compute
 from reproducer.results.specs import Result
 from reproducer.solver.arrangements import ARRANGEMENTS, Arrangement
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
 def own_arrangement(pattern: str, offset: int) -> str:
     """The name of the arrangement that a pattern like ``em*`` makes; the starred letter repeats.
 
-    The name says the whole pattern, since results are found by it.
+    The name says the whole pattern, since results are found by it; a pattern that an arrangement
+    of the book has is that arrangement.
 
     Raises:
         ReproducerError: letters other than `e` and `m`, no star or several, a negative offset.
@@ -54,6 +57,10 @@ def own_arrangement(pattern: str, offset: int) -> str:
             raise ReproducerError(f"pattern {pattern!r}: {n_inputs} inputs are too few")
         return before[:-1] + before[-1] * stars + after
 
+    lengths = range(len(pattern), len(pattern) + 8)  # enough to tell patterns apart
+    for known in ARRANGEMENTS.values():
+        if known.offset == offset and all(known.roles(n) == roles(n) for n in lengths):
+            return known.name
     ARRANGEMENTS[name] = Arrangement(name, roles, offset)
     return name
 
@@ -81,6 +88,16 @@ def fit_own(
     return compute([spec])[0]
 
 
+def ship_playground() -> Path:
+    """Pack what the notebook computes as it stands, so that the shipped book computes nothing."""
+    from papermill import inspect_notebook
+
+    listed = inspect_notebook(str(ROOT / "notebooks" / "playground.ipynb"))
+    asked = {name: yaml.safe_load(facts["default"]) for name, facts in listed.items()}
+    fit = fit_own(**asked)
+    return pack([fit, *compute([_attention(fit)])], "playground")
+
+
 def tokens(fit: Result) -> HTML:
     """What the vectors of `fit` give back in one pass, computed now, wrong tokens marked."""
     wanted = fit.spec["texts"][0]["tokens"]
@@ -98,7 +115,7 @@ def accuracy_figure(fit: Result) -> Figure:
 
 def attention_figure(fit: Result) -> Figure:
     """Attention to `e` by layer and input position, mean over heads."""
-    (reading,) = compute([AttentionSpec(model=fit.spec["model"], fit=FitSpec(**fit.spec))])
+    (reading,) = compute([_attention(fit)])
     drawn, axis = plots.figure()
     shares = reading.arrays["to_e"].mean(axis=1)
     image = axis.imshow(shares, aspect="auto", vmin=0, vmax=1, cmap="viridis", origin="lower")
@@ -106,6 +123,10 @@ def attention_figure(fit: Result) -> Figure:
     axis.grid(False)
     drawn.colorbar(image, ax=axis, label="share of attention to e")
     return drawn
+
+
+def _attention(fit: Result) -> AttentionSpec:
+    return AttentionSpec(model=fit.spec["model"], fit=FitSpec(**fit.spec))
 
 
 def save(fit: Result, name: str) -> Path:

@@ -49,3 +49,9 @@ def test_what_was_kept_gives_the_same_tokens_again():
     assert playground.tokens(again).data == playground.tokens(fit).data
     assert playground.accuracy_figure(fit).axes[0].lines[0].get_ydata().max() <= 1
     assert playground.attention_figure(fit).axes
+
+
+def test_a_pattern_of_the_book_is_found_under_the_book_s_name():
+    assert playground.own_arrangement("em*", 1) == "[e] [m]xN"
+    assert playground.own_arrangement("em*", 0) == "[e] [m]x(N-1)"
+    assert playground.own_arrangement("mmem*", 3) == "mmem* offset 3"
