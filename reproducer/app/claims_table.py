@@ -40,7 +40,7 @@ def compact(verdicts: Sequence[Verdict], width: int) -> Iterator[Text]:
     groups = {name: [v for v in verdicts if _group(v) == name] for name in GROUPS}
     for name, members in groups.items():
         if members:
-            yield _cut(_tally(GROUPS[name], members), width)
+            yield from _tally(GROUPS[name], members, width)
     if any(v.holm for v in verdicts):
         yield _cut(Text(f"{SURVIVES} survives Holm's correction in its group"), width)
     id_width = max(len(v.id) for v in verdicts)
@@ -57,13 +57,19 @@ def _group(v: Verdict) -> str:
     return "own" if v.own else v.id[0]
 
 
-def _tally(title: str, members: list[Verdict]) -> Text:
+def _tally(title: str, members: list[Verdict], width: int) -> Iterator[Text]:
+    """How many claims have which word; a word that does not fit begins another line."""
     counts = Counter(v.verdict for v in members)
     line = Text(f"{title}: {len(members)} claims:")
     for word, (icon, style) in WORDS.items():
-        if counts[word]:
-            line.append(f"  {icon} {counts[word]} {word}", style=style)
-    return line
+        if not counts[word]:
+            continue
+        part = f"  {icon} {counts[word]} {word}"
+        if len(line) + len(part) > width:
+            yield _cut(line, width)
+            line = Text("  ")
+        line.append(part, style=style)
+    yield _cut(line, width)
 
 
 def _two_lines(v: Verdict) -> list[Text]:

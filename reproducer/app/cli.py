@@ -137,7 +137,7 @@ def plan(
     from reproducer.app.plan_table import HEADER, detectable_rows, plan_notes, plan_rows
     from reproducer.results.known import Known
 
-    chosen = _params(experiments, profile, **_pairs(param or [], "-p"))
+    chosen = _params(experiments, profile, _pairs(param or [], "-p"))
     gpu = Gpu(share=share, memory_bytes=memory * 1e9)
     if peak is not None:
         gpu = replace(gpu, name="a GPU", peak_flops=peak * 1e12)

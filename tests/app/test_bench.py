@@ -39,7 +39,7 @@ def test_bench_reports_what_the_contract_names(tiny, monkeypatch):
 
 
 def test_impossible_lengths(tiny):
-    with pytest.raises(ReproducerError, match="lengths and repeats of at least 1"):
+    with pytest.raises(ReproducerError, match="lengths of at least 1 and 1 to 1000 repeats"):
         bench(tiny, lengths=(0,))
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import os
 import subprocess
@@ -57,7 +58,9 @@ def test_groups_and_tally():
     )
     for name, title in GROUPS.items():
         members = [v for v in SHIPPED if (v.id[0] if not v.own else "own") == name]
-        tally = next(line for line in lines if line.startswith(f"{title}: {len(members)} claims"))
+        first = next(i for i, s in enumerate(lines) if s.startswith(f"{title}: {len(members)} cl"))
+        more = itertools.takewhile(lambda line: line.startswith("  "), lines[first + 1 :])
+        tally = "".join([lines[first], *more])
         for word in {v.verdict for v in members}:
             count = sum(v.verdict == word for v in members)
             assert f"{WORDS[word][0]} {count} {word}" in tally

@@ -93,7 +93,7 @@ class TestAFileOfTheUsers:
         assert load_params("noise", str(mine)).profile == "mine"
 
     def test_must_exist_and_have_a_name_of_its_own(self, mine):
-        with pytest.raises(ReproducerError, match=r"nowhere.yaml': expected a file"):
+        with pytest.raises(ReproducerError, match="expected a file, got none there"):
             load_params("noise", str(mine.with_name("nowhere.yaml")))
         with pytest.raises(ReproducerError, match="got 'quick'"):
             load_params("noise", str(mine.rename(mine.with_name("quick.yaml"))))
