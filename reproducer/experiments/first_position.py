@@ -56,7 +56,7 @@ class Params(ExperimentParams):
 
     `scales`: standard deviations of the start, the least first, with the learning rate in
     proportion. `n_tokens`: length of the texts that are fitted with the first position clamped, and
-    from starts `text_scale` times as long.
+    from starts `text_scale` times as long. `n_draws`: pairs of tokens whose gradients are read.
     """
 
     arrangements: ClassVar[tuple[str, ...]] = (ARRANGEMENT,)
@@ -68,6 +68,7 @@ class Params(ExperimentParams):
     text_scale: PositiveFloat = 30
     text_recipe: str = "paper"
     text_steps: int = Field(1000, ge=1)
+    n_draws: int = Field(32, ge=1)
     recipe: str = "grow"
     max_steps: int = Field(300, ge=1)
 
@@ -81,7 +82,7 @@ def specs(params: Params, known: Known) -> list[Spec]:
         *free,
         *texts(params, params.text_scale),
         clamped(params, free),
-        GradientSpec(model=params.model),
+        gradients(params),
     ]
 
 
@@ -151,6 +152,11 @@ def clamped(params: Params, fits: Sequence[ReachSpec | FitSpec]) -> ClampedSpec:
     return ClampedSpec(model=params.model, fits=tuple(fits))
 
 
+def gradients(params: Params) -> GradientSpec:
+    """How far an input turns the state of its own position, at the first and at the second."""
+    return GradientSpec(model=params.model, n_draws=params.n_draws)
+
+
 def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row for each word or text and condition, and one for each draw and layer of gradients.
 
@@ -186,7 +192,7 @@ def _texts_read(params: Params, known: Known) -> Iterator[dict]:
 
 
 def _turns(params: Params, known: Known) -> Iterator[dict]:
-    if (result := known.get(GradientSpec(model=params.model))) is None:
+    if (result := known.get(gradients(params))) is None:
         return
     turn, rank = result.arrays["turn"], result.arrays["rank"]
     for draw, place, number in np.ndindex(turn.shape):
