@@ -142,7 +142,8 @@ def plan(
     if peak is not None:
         gpu = replace(gpu, name="a GPU", peak_flops=peak * 1e12)
     rows, unplanned = plan_of(chosen, gpu, by_peak=peak is not None)
-    claims = [claim for params in chosen.values() for claim in detectable(params, Known())]
+    possible = [params for name, params in chosen.items() if name not in unplanned]
+    claims = [claim for params in possible for claim in detectable(params, Known())]
     if as_json:
         facts = {"rows": [row.data() for row in rows], "not_planned": unplanned}
         typer.echo(json.dumps(facts | {"claims": [asdict(c) for c in claims]}, indent=1))

@@ -358,6 +358,12 @@ class TestHub:
         small = Gpu(memory_bytes=60e9)
         assert small.place("shape:llama-3.1-8b", "bfloat16").max_inputs == 1
 
+    def test_what_cannot_be_planned_has_no_claims_and_stops_no_other(self, nothing_shipped):
+        asked = ("plan", "recipes", "second_position", "--profile", "paper", "--peak", "989")
+        told = json.loads(call(*asked, "--json"))
+        assert "warm start" in told["not_planned"]["recipes"]
+        assert {claim["experiment"] for claim in told["claims"]} == {"second_position"}
+
     @pytest.mark.parametrize("name", ["connectivity", "readout"])
     def test_the_book_shows_what_is_planned(self, nothing_shipped, name):
         """After a change: `reproduce plan --profile paper --peak 989 --json`."""
@@ -409,8 +415,10 @@ class TestDetectable:
             assert claim.smallest_effect == pytest.approx(verdict.smallest_effect)
 
     def test_more_texts_show_a_smaller_effect(self):
-        few = detectable(load_params("second_position", "smollm2"), Known())
-        many = detectable(load_params("second_position", "smollm2", n_texts=32), Known())
+        shipped = load_params("second_position", "smollm2")
+        few = detectable(shipped, Known())
+        more = {"n_texts": 4 * shipped.n_texts}
+        many = detectable(load_params("second_position", "smollm2", **more), Known())
         for a, b in zip(few, many, strict=True):
             assert b.n == 4 * a.n and b.spread_from == "smollm2 on smollm2-135m"
             assert b.smallest_effect < a.smallest_effect
