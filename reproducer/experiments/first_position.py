@@ -27,6 +27,7 @@ from reproducer.models.zoo import RANDOM_PREFIX
 from reproducer.readings.clamping import ClampedSpec
 from reproducer.readings.gradients import GradientSpec
 from reproducer.readings.reach import ReachSpec
+from reproducer.readings.state_lengths import StateLengthsSpec
 from reproducer.results.fits import FitSpec
 from reproducer.results.known import Known
 from reproducer.results.solutions import accuracies
@@ -41,6 +42,7 @@ FREE, CLAMPED = "free", "clamped"
 MOST, FEW = above(0.9, "nine words in ten"), below(0.5, "fewer words than not")
 BACK = above(0.3, "three words in ten come back")
 TENTH = above(0.1, "a tenth of the texts")
+SHORT = below(0.5, "half as long; the account that length alone hides an input expects no change")
 FADES = below(0.1, "a tenth of what arrives at the second position")
 PROTOCOL = Protocol(
     paper="No such question: on the papers' models an e at the first position predicts its token.",
@@ -83,6 +85,7 @@ def specs(params: Params, known: Known) -> list[Spec]:
         *texts(params, params.text_scale),
         clamped(params, free),
         gradients(params),
+        *(lengths(params, scale) for scale in _text_scales(params)),
     ]
 
 
@@ -157,13 +160,24 @@ def gradients(params: Params) -> GradientSpec:
     return GradientSpec(model=params.model, n_draws=params.n_draws)
 
 
+def lengths(params: Params, scale: float) -> StateLengthsSpec:
+    """How long the states of the fitted texts are."""
+    return StateLengthsSpec(model=params.model, fits=tuple(texts(params, scale)))
+
+
 def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row for each word or text and condition, and one for each draw and layer of gradients.
 
-    Columns: model, task ("word", "text" or "gradient"), position, scale, state (`FREE` or
-    `CLAMPED`), item, right (1 or 0), layer, turn, rank, profile and provenance.
+    Columns: model, task ("word", "text", "gradient" or "length"), position, scale, state (`FREE` or
+    `CLAMPED`), item, right (1 or 0), layer, turn, rank, length, profile and provenance. A length is
+    the greatest over layers.
     """
-    found = [*_reached(params, known), *_texts_read(params, known), *_turns(params, known)]
+    found = [
+        *_reached(params, known),
+        *_texts_read(params, known),
+        *_turns(params, known),
+        *_lengths_read(params, known),
+    ]
     return pd.DataFrame(found).assign(profile=params.profile) if found else pd.DataFrame()
 
 
@@ -180,7 +194,7 @@ def _reached(params: Params, known: Known) -> Iterator[dict]:
 
 
 def _texts_read(params: Params, known: Known) -> Iterator[dict]:
-    for scale in dict.fromkeys((1.0, params.text_scale)):
+    for scale in _text_scales(params):
         for spec in texts(params, scale):
             if (result := known.get(spec)) is not None:
                 right = result.arrays["correct"][0, 0]
@@ -205,6 +219,21 @@ def _turns(params: Params, known: Known) -> Iterator[dict]:
         }
 
 
+def _lengths_read(params: Params, known: Known) -> Iterator[dict]:
+    for scale in _text_scales(params):
+        if (result := known.get(lengths(params, scale))) is None:
+            continue
+        longest = result.arrays["length"].max(axis=1)  # (n_fits, n_inputs)
+        for spec, of_text in zip(texts(params, scale), longest, strict=True):
+            for position, length in enumerate(of_text[:2], 1):
+                at = _row(result, "length", position, scale, FREE, spec.texts[0].id, np.nan)
+                yield at | {"length": float(length)}
+
+
+def _text_scales(params: Params) -> tuple[float, ...]:
+    return tuple(dict.fromkeys((1.0, params.text_scale)))
+
+
 def _row(result: Result, task: str, position: int, scale: float, state: str, item, right) -> dict:
     return {
         "model": result.spec["model"],
@@ -214,7 +243,7 @@ def _row(result: Result, task: str, position: int, scale: float, state: str, ite
         "state": state,
         "item": str(item),
         "right": float(right),
-        **dict.fromkeys(("layer", "turn", "rank"), np.nan),
+        **dict.fromkeys(("layer", "turn", "rank", "length"), np.nan),
         **{name: result.provenance[name] for name in PROVENANCE_COLUMNS},
     }
 
@@ -225,7 +254,7 @@ def _models(params: Params) -> tuple[str, ...]:
 
 def table(df: pd.DataFrame) -> pd.DataFrame:
     """The share of words that were reached, and of first tokens of texts, with 95 % intervals."""
-    asked = df[df["task"] != "gradient"]
+    asked = df[df["task"].isin(("word", "text"))]
     groups = asked.groupby(["task", "model", "position", "state", "scale"])["right"]
     return groups.agg(right="sum", of="size", share=_share).rename(columns={"share": "share right"})
 
@@ -265,7 +294,7 @@ def figure(df: pd.DataFrame) -> Figure:
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:
-    """Few words at the first position, most at the second; four tests of the account."""
+    """Few words at the first position, most at the second; five tests of the account."""
     if df.empty:
         return []
     model = next((m for m in df["model"] if not m.startswith(RANDOM_PREFIX)), "")
@@ -299,6 +328,7 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
         _long_start(own),
         _gradient(own),
         *_texts_claims(own[own["task"] == "text"]),
+        _stays_short(own),
     ]
 
 
@@ -362,6 +392,22 @@ def _gradient(own: pd.DataFrame) -> Verdict:
         last,
         (ratio_interval(wide[1], wide[2]), FADES),
         unit="draws",
+    )
+
+
+def _stays_short(own: pd.DataFrame) -> Verdict:
+    first = own[(own["task"] == "length") & (own["position"] == 1)]
+    usual, long = 1.0, first["scale"].max()
+    wide = first.pivot_table(index="item", columns="scale", values="length")
+    wide = wide.reindex(columns=[usual, long]) if len(first) and long != usual else None
+    ratio = ratio_interval([], []) if wide is None else ratio_interval(wide[long], wide[usual])
+    return _claim(
+        "stays-short",
+        "An input from a long start keeps the first position's state from growing: greatest length "
+        f"over layers of a fitted text's, {ARRANGEMENT}, from the long start over from the usual",
+        first,
+        (ratio, SHORT),
+        unit="texts",
     )
 
 

@@ -20,9 +20,28 @@ IDS = (
     "gradient",
     "texts-clamped",
     "texts-long-start",
+    "stays-short",
 )
-TRUE = {"first": 0.1, "second": 1, "clamped": 0.9, "long": 1, "random": 1, "turn": 0.01, "text": 1}
-FALSE = {"first": 0.9, "second": 0, "clamped": 0.9, "long": 1, "random": 0, "turn": 1, "text": 0}
+TRUE = {
+    "first": 0.1,
+    "second": 1,
+    "clamped": 0.9,
+    "long": 1,
+    "random": 1,
+    "turn": 0.01,
+    "text": 1,
+    "length": 0.1,
+}
+FALSE = {
+    "first": 0.9,
+    "second": 0,
+    "clamped": 0.9,
+    "long": 1,
+    "random": 0,
+    "turn": 1,
+    "text": 0,
+    "length": 1,
+}
 UNSURE = {
     "first": 0.5,
     "second": 0.9,
@@ -31,6 +50,7 @@ UNSURE = {
     "random": 0.9,
     "turn": 0.1,
     "text": 0.1,
+    "length": 0.5,
 }
 
 
@@ -70,6 +90,12 @@ def frame(truth, n=100):
                 gradient | {"model": MODEL, "item": str(item), "layer": layer, "turn": value}
                 for layer, value in ((0, 1.0), (30, turn))
             ]
+    for scale, mean in ((1.0, 1.0), (30.0, truth["length"])):
+        for item in range(16):
+            # The second position's length must not matter.
+            for position, length in ((1, mean * np.exp(draw.normal(scale=0.2))), (2, 5.0)):
+                at = {"task": "length", "position": position, "state": FREE, "scale": scale}
+                rows.append(at | {"model": MODEL, "item": str(item), "length": length})
     return pd.DataFrame(rows).assign(profile="test")
 
 
@@ -79,9 +105,9 @@ def words(df):
 
 
 def test_planted_truths():
-    assert words(frame(TRUE)) == ["holds"] * 8
-    assert words(frame(FALSE)) == ["does not hold"] * 8
-    assert words(frame(UNSURE)) == ["inconclusive"] * 8
+    assert words(frame(TRUE)) == ["holds"] * len(IDS)
+    assert words(frame(FALSE)) == ["does not hold"] * len(IDS)
+    assert words(frame(UNSURE)) == ["inconclusive"] * len(IDS)
 
 
 def test_both_untrained_models_count():
