@@ -166,11 +166,10 @@ def lengths(params: Params, scale: float) -> StateLengthsSpec:
 
 
 def rows(params: Params, known: Known) -> pd.DataFrame:
-    """One row for each word or text and condition, and one for each draw and layer of gradients.
+    """A row for each word or text and condition; by layer, for each gradient and state's length.
 
     Columns: model, task ("word", "text", "gradient" or "length"), position, scale, state (`FREE` or
-    `CLAMPED`), item, right (1 or 0), layer, turn, rank, length, profile and provenance. A length is
-    the greatest over layers.
+    `CLAMPED`), item, right (1 or 0), layer, turn, rank, length, profile and provenance.
     """
     found = [
         *_reached(params, known),
@@ -223,11 +222,11 @@ def _lengths_read(params: Params, known: Known) -> Iterator[dict]:
     for scale in _text_scales(params):
         if (result := known.get(lengths(params, scale))) is None:
             continue
-        longest = result.arrays["length"].max(axis=1)  # (n_fits, n_inputs)
-        for spec, of_text in zip(texts(params, scale), longest, strict=True):
-            for position, length in enumerate(of_text[:2], 1):
-                at = _row(result, "length", position, scale, FREE, spec.texts[0].id, np.nan)
-                yield at | {"length": float(length)}
+        found, fits = result.arrays["length"][:, :, :2], texts(params, scale)
+        for number, layer, place in np.ndindex(found.shape):
+            item = fits[number].texts[0].id
+            row = _row(result, "length", place + 1, scale, FREE, item, np.nan)
+            yield row | {"layer": layer, "length": float(found[number, layer, place])}
 
 
 def _text_scales(params: Params) -> tuple[float, ...]:
@@ -265,8 +264,9 @@ def _share(right: pd.Series) -> str:
 
 
 def figure(df: pd.DataFrame) -> Figure:
-    """Left: words reached against the length of the start. Right: how far an input turns states."""
-    drawn, axes = plots.figure(2)
+    """Words reached against the length of the start; how far an input turns states, by layer; and
+    how long the first position's state is in fitted texts, by layer."""
+    drawn, axes = plots.figure(3, figsize=(9, 4))
     words = df[(df["task"] == "word") & (df["position"] == 1) & (df["state"] == FREE)]
     for model, style in plots.line_styles(dict.fromkeys(words["model"])).items():
         share = words[words["model"] == model].groupby("scale")["right"].mean()
@@ -288,7 +288,12 @@ def figure(df: pd.DataFrame) -> Figure:
     for position, style in plots.line_styles(dict.fromkeys(turns["position"])).items():
         mean = turns[turns["position"] == position].groupby("layer")["turn"].mean()
         axes[1].plot(mean.index, mean, label=f"position {position}", **style)
-    axes[1].set(xlabel="layer", ylabel="turn of the state by its input", yscale="log")
+    axes[1].set(xlabel="layer", ylabel="turn of the state", yscale="log")
+    grown = df[(df["task"] == "length") & (df["position"] == 1)]
+    for scale, style in plots.line_styles(dict.fromkeys(grown["scale"])).items():
+        mean = grown[grown["scale"] == scale].groupby("layer")["length"].mean()
+        axes[2].plot(mean.index, mean, label=f"state, start {scale:g} × the papers'", **style)
+    axes[2].set(xlabel="layer", ylabel="length of the state", yscale="log")
     plots.legend(*axes)
     return drawn
 
@@ -398,8 +403,8 @@ def _gradient(own: pd.DataFrame) -> Verdict:
 def _stays_short(own: pd.DataFrame) -> Verdict:
     first = own[(own["task"] == "length") & (own["position"] == 1)]
     usual, long = 1.0, first["scale"].max()
-    wide = first.pivot_table(index="item", columns="scale", values="length")
-    wide = wide.reindex(columns=[usual, long]) if len(first) and long != usual else None
+    wide = first.pivot_table(index="item", columns="scale", values="length", aggfunc="max")
+    wide = wide.reindex(columns=[usual, long]).dropna() if len(first) and long != usual else None
     ratio = ratio_interval([], []) if wide is None else ratio_interval(wide[long], wide[usual])
     return _claim(
         "stays-short",

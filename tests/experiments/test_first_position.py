@@ -95,7 +95,11 @@ def frame(truth, n=100):
             # The second position's length must not matter.
             for position, length in ((1, mean * np.exp(draw.normal(scale=0.2))), (2, 5.0)):
                 at = {"task": "length", "position": position, "state": FREE, "scale": scale}
-                rows.append(at | {"model": MODEL, "item": str(item), "length": length})
+                by_layer = ((0, 0.01), (12, length), (29, 0.5 * length))  # the greatest counts
+                rows += [
+                    at | {"model": MODEL, "item": str(item), "layer": layer, "length": value}
+                    for layer, value in by_layer
+                ]
     return pd.DataFrame(rows).assign(profile="test")
 
 
