@@ -114,18 +114,42 @@ def test_likeness_is_asked_where_there_is_room_for_it():
     ]
 
 
-def test_wide_steps_are_no_cliffs_and_test_nothing():
-    df = planted(gradual, alphas=(0.0, 0.25, 0.5, 0.75, 1.0))
+@pytest.mark.parametrize(
+    "alphas",
+    [
+        (0.0, 0.25, 0.5, 0.75, 1.0),
+        experiment.PAPERS_ALPHAS,  # two narrow steps say nothing of the wide ones
+        (*ALPHAS[:-4], 1.0),
+        (0.0, *ALPHAS[4:]),
+    ],
+)
+def test_one_wide_step_tests_nothing(alphas):
+    df = planted(cliff, n=12, draws=1, alphas=alphas)
     verdict = experiment.claims(df)[0]
-    assert verdict.verdict == "not tested here" and "steps of α of 0.05" in verdict.needs
+    assert verdict.verdict == "not tested here" and "steps of α all 0.05" in verdict.needs
+    assert verdict.ours is verdict.low is verdict.high is None and verdict.n == 0
+    assert set(experiment.table(df)["cliffs"]) == {"–"}
+
+
+def test_steps_of_just_that_width_are_narrow_enough():
+    df = planted(gradual, alphas=tuple(k / 20 for k in range(21)))
+    assert words(experiment, df)["B2.smooth"] == "reproduced"
+    assert experiment.table(df)["cliffs"].iloc[0] == "0.00"
+
+
+def test_paths_that_lack_an_alpha_are_left_out():
+    df = planted(gradual, n=12, draws=1)
+    hidden = (df["text"] == "t0") & (df["alpha"] == 0.5)
+    losses = experiment.largest_losses(experiment.paths(df[~hidden], "e"))
+    assert set(losses.index.unique("text")) == set(df["text"]) - {"t0"}
 
 
 def test_largest_loss_is_that_of_a_loop_over_windows():
     draw = np.random.default_rng(3)
-    alphas = (0.0, 0.02, 0.05, 0.1, 0.2)
+    alphas = (0.0, 0.02, 0.05, 0.1, 0.15)
     left = pd.DataFrame(draw.random((6, 5)), columns=alphas)
     for row, loss in zip(left.to_numpy(), experiment.largest_losses(left), strict=True):
-        windows = [(0, 1), (0, 2), (1, 2), (2, 3)]
+        windows = [(0, 1), (0, 2), (1, 2), (2, 3), (3, 4)]
         assert loss == pytest.approx(max(row[i] - row[j] for i, j in windows))
 
 
