@@ -72,9 +72,9 @@ def mean_interval(
     n = len(sample)
     estimate = _mean(sample)
     if n < MIN_UNITS["mean"]:
-        return no_interval(estimate, n, f"{MIN_UNITS['mean']} or more units (or bounds)")
+        return no_interval(estimate, n, f"{MIN_UNITS['mean']} or more units")
     if np.unique(sample, return_counts=True)[1].max() > MAX_TIED * n:
-        return no_interval(estimate, n, "values that differ (most are equal), or their bounds")
+        return no_interval(estimate, n, "units of which at most half have the same value")
     centred = sample - estimate
     counts = _counts(n, 0)
     means = counts @ centred / n
@@ -161,7 +161,7 @@ def ratio_interval(
     picks_b = picks_a if paired else _counts(len(b), 1)
     log, error = _log_ratio(a, b, np.ones((1, len(a))), np.ones((1, len(b))), paired)
     if not (np.isfinite(log[0]) and error[0] > 1e-9):
-        return no_interval(estimate, n, "a finite ratio, not the same in every unit")
+        return no_interval(estimate, n, "means above 0, and units that do not all agree")
     logs, errors = _log_ratio(a, b, picks_a, picks_b, paired)
     method = f"{'paired ' if paired else ''}log ratio, studentized bootstrap"
     made = studentized(float(log[0]), float(error[0]), logs - log[0], errors, n, method, LOG)
@@ -201,12 +201,12 @@ def statistic_interval(
         return no_interval(estimate, n, f"{MIN_UNITS['statistic']} or more units")
     left_out = np.array([statistic(np.delete(everyone, i)) for i in everyone], dtype=float)
     if not (np.isfinite(estimate) and np.isfinite(left_out).all()):
-        return no_interval(estimate, n, "a statistic that exists without any one unit")
+        return no_interval(estimate, n, "units of which any one can be left out")
     scale = Scale() if bounds is None else logit_between(*bounds)
     if bounds is not None:
         _require_inside(np.append(left_out, estimate), bounds)
     if np.ptp(left_out) < 1e-12 or estimate in (bounds or ()):
-        return no_interval(estimate, n, "a statistic that varies, away from its bounds")
+        return no_interval(estimate, n, "units that do not all agree")
     moved = np.array([scale.to(value) for value in left_out])
     error = float(np.sqrt(n / (n - 2) * (n - 1) * moved.var()))
     centre = scale.to(estimate)

@@ -132,11 +132,15 @@ def full(verdicts: Sequence[Verdict], width: int) -> Iterator[Text]:
     for v in verdicts:
         yield _head(v)
         for name, value in v.model_dump(exclude={"id"}).items():
-            told = "; ".join(value) if isinstance(value, tuple) else str(value)
+            told = "; ".join(value) if isinstance(value, tuple) else _told(value)
             lines = textwrap.wrap(told, max(20, width - labels - len(INDENT))) or ["–"]
             for label, line in zip([name] + [""] * len(lines), lines, strict=False):
                 yield Text(f"{INDENT}{label:{labels}}{line}")
         yield Text()
+
+
+def _told(value: object) -> str:
+    return "–" if value is None else str(value)
 
 
 def as_csv(verdicts: Sequence[Verdict]) -> str:

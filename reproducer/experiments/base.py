@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import AfterValidator, BaseModel, Field
 
 from reproducer.errors import require_name
+from reproducer.experiments.cells import number
 from reproducer.experiments.profiles import ExperimentParams, load_params
 from reproducer.models.card import model_card
 from reproducer.results.fits import FitSpec
@@ -149,15 +150,6 @@ def _fit_rows(result: Result) -> Iterable[dict]:
             "seconds": metrics["seconds"],
             **{name: result.provenance[name] for name in PROVENANCE_COLUMNS},
         }
-
-
-def number(value: float | None, digits: int = 2, signed: bool = False) -> str:
-    """A number as a cell of a table, rounded, never -0; a dash where there is none."""
-    if value is None or math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    return f"{value:{'+' if signed else ''}z.{digits}f}"
 
 
 def share(value: float | None) -> str:

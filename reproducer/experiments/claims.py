@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from reproducer.experiments.cells import number
 from reproducer.experiments.criteria import (
     Criterion,
     Outcome,
@@ -87,12 +88,12 @@ class Verdict(BaseModel):
     `published`, `ours`, `low`, `high` and `smallest_effect` are in the unit of measurement that
     `claim` or `criterion` names; `low … high` is a 95 % interval over `n` of what `unit` names;
     None stands for no number, or for an end that the data leave open. A claim of several parts
-    shows the part that is farthest from being met, and all of them in `parts`.
+    shows the part that is farthest from being met, and all of them in `parts`, each as text.
 
     `smallest_effect`: the true value that n units would have told from the criterion's boundary
     with probability 0.8. `p`: two-sided, of the least certain part. `holm`: whether the word
     survives Holm's correction over its family (`with_holm`). `needs`: what would decide an
-    inconclusive claim, or allow to test one.
+    inconclusive claim, or allow to test one, as it follows after "it needs".
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -169,7 +170,7 @@ def verdict(
     lacking = [part.interval.needs for part in judged if not part.interval.given]
     if UNTRAINED in models:
         untested = untested or "a trained model"
-    needs = untested or "; ".join(dict.fromkeys(need.replace("units", unit) for need in lacking))
+    needs = untested or "; ".join(dict.fromkeys(_in_units(need, unit) for need in lacking))
     ready = bool(judged) and not needs
     outcomes = [judge(part.interval, part.criterion) for part in judged]
     if own is None:
@@ -189,7 +190,7 @@ def verdict(
         own=own,
         p=_finite(_joint_p(judged, outcomes, said)) if ready else None,
         needs=needs,
-        parts=tuple(map(_told, judged, outcomes)) if len(judged) > 1 else (),
+        parts=_all_told(judged, outcomes, unit) if len(judged) > 1 else (),
         **fields,
     )
 
@@ -257,11 +258,22 @@ def _wanted(parts: Sequence[Part], outcomes: Sequence[Outcome], unit: str) -> st
     return f"about {count} {unit}, at this estimate and spread" if wanted else ""
 
 
-def _told(part: Part, outcome: Outcome) -> str:
+def _all_told(parts: Sequence[Part], outcomes: Sequence[Outcome], unit: str) -> tuple[str, ...]:
+    return tuple(_told(*part, unit) for part in zip(parts, outcomes, strict=True))
+
+
+def _told(part: Part, outcome: Outcome, unit: str) -> str:
     i = part.interval
-    numbers = f"{i.estimate:.2f} ({i.low:.2f} … {i.high:.2f}), n = {i.n}"
-    return part.titled(f"{numbers}, {part.criterion}: {outcome if i.given else i.needs}")
+    ours, low, high = map(number, (i.estimate, i.low, i.high))
+    said = outcome if i.given else f"needs {_in_units(i.needs, unit)}"
+    return part.titled(f"{ours} ({low} … {high}), n = {i.n}, {part.criterion}: {said}")
+
+
+def _in_units(need: str, unit: str) -> str:
+    """What an interval needs, with the name of what is resampled."""
+    return need.replace("units", unit)
 
 
 def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    """A number of JSON: None for one that does not exist, and no sign before 0."""
+    return float(value) + 0.0 if math.isfinite(value) else None

@@ -248,9 +248,52 @@ def test_gates_name_what_they_need_and_keep_the_numbers():
     assert verdict(DF, **FIELDS).verdict == "not tested here"
     assert verdict(DF.iloc[:0], part, **FIELDS).model == ""
     one_lacks = verdict(DF, part, (mean_interval([1.0]), above(0.1, WHY)), **FIELDS)
-    assert (
-        one_lacks.verdict == "not tested here" and one_lacks.needs == "8 or more texts (or bounds)"
+    assert one_lacks.verdict == "not tested here" and one_lacks.needs == "8 or more texts"
+
+
+def test_parts_show_a_dash_for_no_number_and_no_sign_before_zero():
+    few = (mean_interval([]), above(0.1, WHY), "empty")
+    tied = (mean_interval([0.5] * 20), above(0.1, WHY), "tied")
+    none = (mean_interval(NOISE - NOISE.mean() - 0.001), above(0.1, WHY), "zero")
+    said = verdict(DF, few, tied, none, **FIELDS)
+    numbers, needs = zip(
+        *(part.split(f", above 0.1 ({WHY}): ") for part in said.parts), strict=True
     )
+    assert numbers[:2] == ("empty: – (– … –), n = 0", "tied: 0.50 (– … –), n = 20")
+    assert numbers[2] == "zero: 0.00 (-0.03 … 0.02), n = 40"
+    assert needs[:2] == (
+        "needs 8 or more texts",
+        "needs texts of which at most half have the same value",
+    )
+    assert said.needs == "8 or more texts; texts of which at most half have the same value"
+    assert said.ours is None
+    json.dumps(said.model_dump(), allow_nan=False)
+
+
+def test_zero_has_no_sign_in_the_ledger():
+    said = verdict(DF, (mean_interval([-0.0] * 3, bounds=(-1, 1)), above(0.1, WHY)), **FIELDS)
+    assert json.dumps(said.ours) == "0.0"
+
+
+@pytest.mark.parametrize(
+    "interval",
+    [
+        mean_interval([0.1]),
+        mean_interval([0.5] * 20),
+        mean_interval([], bounds=(0, 1)),
+        share_interval(0, 0),
+        ratio_interval([1.0] * 3, [1.0] * 3),
+        ratio_interval([0.0] * 9, np.arange(9.0)),
+        statistic_interval(3, lambda i: 0.5),
+        statistic_interval(12, lambda i: 0.5),
+        statistic_interval(12, lambda i: float("nan")),
+        statistic_interval(12, lambda i: 1.0, bounds=(0, 1)),
+    ],
+)
+def test_what_an_interval_needs_is_told_in_the_unit_of_the_claim(interval):
+    said = verdict(DF, (interval, above(0.1, WHY)), **FIELDS | {"unit": "groups"})
+    assert said.verdict == "not tested here" and "groups" in said.needs
+    assert "unit" not in said.needs and "bounds" not in said.needs
 
 
 def _with_p(claim_id: str, p: float | None) -> Verdict:
