@@ -192,10 +192,12 @@ def test_gates_name_what_they_need(df, need):
         assert said.verdict == "not tested here" and need in said.needs
 
 
-def test_a_warm_m_tests_nothing_of_sharing_m():
-    df = frame(one_seed_holds, warm_m=True)
-    assert words(df) == ["reproduced", "reproduced", "not tested here", "not tested here"]
-    assert "starts cold" in verdicts(df)["A2.share-m"].needs
+@pytest.mark.parametrize("accuracy", [1.0, 0.3])
+def test_a_warm_m_tests_nothing_of_sharing(accuracy):
+    df = frame(lambda *_: accuracy, warm_m=True)
+    assert words(df) == ["not tested here"] * 4
+    assert {v.needs for v in sharing.claims(df)} == {"an m that starts cold"}
+    assert "not tested here" not in words(df.assign(warm_m=False))
 
 
 def test_the_largest_size_with_enough_groups_is_judged():
