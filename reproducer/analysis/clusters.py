@@ -50,17 +50,18 @@ def group_wins(distances: np.ndarray, groups: np.ndarray) -> np.ndarray:
     in which the first is closer to the second than to the third; ties count half. NaN for f = g,
     and in the row of a group of one. The order of groups is that of `np.unique`.
     """
-    members = [np.flatnonzero(groups == name) for name in np.unique(groups)]
-    wins = np.full((len(members), len(members)), np.nan)
-    for f, own in enumerate(members):
+    names, number = np.unique(groups, return_inverse=True)
+    wins = np.full((len(names), len(names)), np.nan)
+    for f in range(len(names)):
+        own = np.flatnonzero(number == f)
         if len(own) < 2:
             continue
         apart = ~np.eye(len(own), dtype=bool)
         near = distances[np.ix_(own, own)][apart].reshape(len(own), -1, 1)
-        for g, others in enumerate(members):
-            if g != f:
-                far = distances[np.ix_(own, others)][:, None]  # (n_f, 1, n_g)
-                wins[f, g] = ((near < far) + 0.5 * (near == far)).mean()
+        far = distances[own][:, None]  # (n_f, 1, n)
+        won = ((near < far) + 0.5 * (near == far)).mean((0, 1))  # of each other text, (n,)
+        wins[f] = np.bincount(number, won) / np.bincount(number)
+    np.fill_diagonal(wins, np.nan)
     return wins
 
 
