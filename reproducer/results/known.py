@@ -45,11 +45,14 @@ class Known:
         return [result for result in results if result is not None]
 
     def facts(self) -> Iterator[Result]:
-        """All that is known, without arrays; what is shipped and stored comes once."""
-        stored = (key for key in self.store.keys() if key not in self.shipped)
-        for source, keys in ((self.shipped, self.shipped.keys()), (self.store, stored)):
-            facts = (source.get(key, arrays=False) for key in keys)
-            yield from (result for result in facts if result is not None)
+        """All that is known, without arrays; what several sources hold comes once."""
+        given: set[str] = set()
+        for source in self.sources:
+            for key in source.keys():
+                result = None if key in given else source.get(key, arrays=False)
+                if result is not None:
+                    given.add(key)
+                    yield result
 
     def digests(self, specs: Iterable[Spec]) -> list[str]:
         """The keys of those of `specs` that are known, with the digest of what is held."""

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from reproducer.analysis.clusters import unit
-from reproducer.errors import ReproducerError, require_name
+from reproducer.errors import require_name
 from reproducer.results.fits import FitSpec
 from reproducer.results.solutions import proto_tokens
 from reproducer.results.specs import Result
@@ -35,18 +35,6 @@ def with_vectors(
         for role, column in enumerate(vectors.values()):
             column.extend(points[:, role])
     return frame.assign(**vectors)
-
-
-def solved(frame: pd.DataFrame, min_accuracy: float) -> pd.DataFrame:
-    """The rows with at least that accuracy; raises if there are none."""
-    kept = frame[frame["accuracy"] >= min_accuracy]
-    if kept.empty:
-        best = frame["accuracy"].max()
-        raise ReproducerError(
-            f"expected texts solved to an accuracy of {min_accuracy:g} or more, got none of "
-            f"{len(frame)}: the best has {best:.2f}; raise max_steps or lower min_accuracy"
-        )
-    return kept
 
 
 def stacked(frame: pd.DataFrame, tokens: str) -> np.ndarray:

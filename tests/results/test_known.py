@@ -92,6 +92,18 @@ def test_packs_come_before_the_store(tmp_path):
     assert [r.key for r in known.all([spec(5), open_fit(), spec(6)])] == [ours.key]
 
 
+def test_facts_of_every_source_come_once(tmp_path):
+    pack([result(0), result(1)], "a", tmp_path / "packs")
+    base, own = Store(tmp_path / "base"), Store(tmp_path / "store")
+    for number in (1, 2):
+        base.put(result(number))
+    for number in (0, 2, 3):
+        own.put(result(number))
+    facts = list(Known(own, Packs(tmp_path / "packs"), base).facts())
+    assert sorted(r.key for r in facts) == sorted(result(number).key for number in range(4))
+    assert not any(r.arrays for r in facts)
+
+
 @pytest.mark.parametrize("here", ["float32", "bfloat16"])
 @pytest.mark.parametrize("there", ["float32", "bfloat16"])
 def test_nothing_shipped_is_computed_again_where_another_dtype_is_fastest(
