@@ -205,10 +205,10 @@ def test_growth_is_that_of_natural_nats_from_the_smallest_to_the_largest_model()
     assert verdict.ours == pytest.approx(nats[-1] / nats[0]) and verdict.n == 12
 
 
-def test_natural_sources_are_compared_in_tokens():
-    df = frame({"unseen": 16, "seen": 16}, 32)
-    df.loc[df["source"] == "seen", "h_lm_nats"] *= 3
-    assert word(df, "A3.natural") == "reproduced"
+def test_sources_are_compared_in_tokens():
+    df = frame({"unseen": 16, "seen": 16, "random": 8}, 32)
+    df.loc[df["source"] != "unseen", "h_lm_nats"] *= 3
+    assert word(df, "A3.natural") == word(df, "A3.random") == "reproduced"
 
 
 def test_only_own_m_counts():
