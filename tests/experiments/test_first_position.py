@@ -7,7 +7,7 @@ import torch
 
 from reproducer import compute, load_params, study
 from reproducer.experiments import first_position as experiment
-from reproducer.experiments.first_position import CLAMPED, FREE
+from reproducer.experiments.first_position_claims import CLAMPED, FREE
 
 MODEL, RANDOM = "smollm2-135m", "random:smollm2-135m"
 SCALES = (1.0, 30_000.0)
