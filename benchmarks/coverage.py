@@ -1,6 +1,6 @@
 """How often the 95 % intervals hold the truth, simulated: method, kind of data, number of units.
 
-    python benchmarks/coverage.py            # writes benchmarks/coverage.csv, two to three minutes
+    python benchmarks/coverage.py            # writes benchmarks/coverage.csv, some six minutes
 
 `given` is the share of samples that get an interval at all, `coverage` that of those whose interval
 holds the truth, `wrong` that of all samples whose interval misses it. Gates
@@ -22,6 +22,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import stats
 
+from reproducer.analysis.clusters import closeness, closeness_near_one, group_wins
+from reproducer.analysis.dyads import closer_interval
 from reproducer.analysis.estimates import Interval
 from reproducer.analysis.intervals import (
     mean_interval,
@@ -29,19 +31,32 @@ from reproducer.analysis.intervals import (
     share_interval,
     statistic_interval,
 )
+from reproducer.analysis.probes import cells, probe_hits
+from reproducer.analysis.spreads import spread_interval
 
 UNITS = (4, 6, 8, 12, 16, 24, 32, 64)
 SIMULATIONS, SEED = 1000, 0
 PAIR_SIMULATIONS = 3000  # the kinds closest to the limit, so that chance does not decide
 MOST_WRONG = 0.07
+# Of contexts, families and texts, and of pairs: standard deviations of effects on a distance.
+GROUP_EFFECT, TEXT_EFFECT, PAIR_EFFECT = 0.7, 0.5, 1.0
+N_CLASSES, N_VOCABULARIES, N_FEATURES = 7, 4, 30  # of sentences that a probe is asked about
+FEW = (4, 8, 12, 16, 24)  # for what takes longer
+CELLS = (N_CLASSES * N_VOCABULARIES,)
+FOUR_ALIKE, FOUR_APART = np.full(4, 0.5), np.array([0.5, 0.5, 0.55, 0.6])
 
 
 class Kind(NamedTuple):
-    """A kind of data: its true value, the interval of a sample of n units, and how many samples."""
+    """A kind of data: its true value, the interval of a sample of n units, and what is simulated.
 
-    truth: float
+    `truth`: None takes the mean estimate of all samples, for a statistic without a bias. `units`:
+    the n that are simulated; None takes `UNITS`.
+    """
+
+    truth: float | None
     interval: Callable[[Generator, int], Interval]
     simulations: int = SIMULATIONS
+    units: Sequence[int] | None = None
 
 
 def _pearson(x: NDArray, y: NDArray) -> float:
@@ -127,6 +142,97 @@ def _ratio_with_zeros(draw: Generator, n: int, paired: bool) -> Interval:
     return ratio_interval(above, below, paired=paired)
 
 
+def _grouped_distances(draw: Generator, n: int, size: int, apart: float) -> tuple[NDArray, NDArray]:
+    """Distances between `size` texts of each of n groups, and the group of each text.
+
+    A pair's is a sum of normal effects of both groups, of both texts and of the pair, and larger by
+    `apart` between groups.
+    """
+    group = np.repeat(np.arange(n), size)
+    of_text = GROUP_EFFECT * draw.normal(size=n)[group] + TEXT_EFFECT * draw.normal(size=len(group))
+    pair = np.triu(PAIR_EFFECT * draw.normal(size=(len(group),) * 2), 1)
+    between = apart * (group[:, None] != group)
+    return of_text[:, None] + of_text + pair + pair.T + between, group
+
+
+def _chance_closer(apart: float, n_texts: int) -> float:
+    """The chance that one of two `_grouped_distances`, of n_texts in all, is that much larger."""
+    # Both pairs have a group in common, and the texts that they share cancel.
+    variance = 2 * GROUP_EFFECT**2 + n_texts * TEXT_EFFECT**2 + 2 * PAIR_EFFECT**2
+    return float(stats.norm.cdf(apart / variance**0.5))
+
+
+def _pairs_of(draw: Generator, n: int, apart: float, slope: float) -> Interval:
+    """Pairs of three texts of each of n contexts, at equal distance of the texts if it matters."""
+    distances, context = _grouped_distances(draw, n, 3, apart)
+    a, b = np.triu_indices(len(context), 1)
+    of_texts = draw.random(len(a)) + (context[a] != context[b])
+    pairs = pd.DataFrame(
+        {
+            "context_a": context[a],
+            "context_b": context[b],
+            "distance": distances[a, b] + slope * of_texts,
+            "of_texts": of_texts,
+        }
+    )
+    near = pairs["context_a"] == pairs["context_b"]
+    return closer_interval(pairs, near, ~near, "of_texts" if slope else None)
+
+
+def _pairs_truth(apart: float) -> float:
+    """Two pairs of three texts in one context and one elsewhere share a text in two of three."""
+    return (2 * _chance_closer(apart, 2) + _chance_closer(apart, 4)) / 3
+
+
+def _families_of(draw: Generator, n: int, apart: float, interval: Callable) -> Interval:
+    return interval(group_wins(*_grouped_distances(draw, n, 4, apart)))
+
+
+def _families_twice(draw: Generator, n: int, apart: float, other: float) -> Interval:
+    """The difference of two AUCs of the same families, which share their texts' effects."""
+    distances, family = _grouped_distances(draw, n, 4, apart)
+    noise = np.triu(PAIR_EFFECT * draw.normal(size=distances.shape), 1)
+    fewer = (apart - other) * (family[:, None] != family)
+    again = distances + noise + noise.T - fewer
+    return closeness(group_wins(distances, family), group_wins(again, family))
+
+
+def _twice_truth(apart: float, other: float) -> float:
+    noisier = (2 * (GROUP_EFFECT**2 + TEXT_EFFECT**2) + 4 * PAIR_EFFECT**2) ** 0.5
+    return _chance_closer(apart, 2) - float(stats.norm.cdf(other / noisier))
+
+
+def _read_by_probe(draw: Generator, signal: float) -> tuple[NDArray, NDArray]:
+    """Whether a probe reads the class of ten sentences of each class, and their cells.
+
+    Features are normal, with effects of the class, of the vocabulary, and of both together.
+    """
+    classes = np.repeat(np.arange(N_CLASSES), 10)
+    vocabulary = np.tile(np.arange(10) % N_VOCABULARIES, N_CLASSES)
+    cell = cells(classes, vocabulary)
+    of_class = np.random.default_rng(0).normal(size=(N_CLASSES, N_FEATURES))
+    of_words = draw.normal(size=(N_VOCABULARIES, N_FEATURES))
+    of_both = draw.normal(size=(N_CLASSES * N_VOCABULARIES, N_FEATURES))
+    features = signal * of_class[classes] + of_words[vocabulary] + 0.5 * of_both[cell]
+    features += draw.normal(size=features.shape)
+    return probe_hits(features, classes, vocabulary).astype(float), cell
+
+
+def _cells_of(draw: Generator, n: int, signal: float) -> Interval:
+    return mean_interval(*_read_by_probe(draw, signal), bounds=(0, 1))
+
+
+def _cells_twice(draw: Generator, n: int, signal: float, other: float) -> Interval:
+    (hits, cell), (words, _) = (_read_by_probe(draw, s) for s in (signal, other))
+    return mean_interval(hits - words, cell, bounds=(-1, 1))
+
+
+def _spread_of(draw: Generator, n: int, means: Sequence[float]) -> Interval:
+    """The largest minus the smallest of several means of shares, over the same texts."""
+    of_text = 0.1 * draw.normal(size=(n, 1))
+    return spread_interval(means + of_text + 0.1 * (draw.exponential(size=(n, len(means))) - 1))
+
+
 def _means(sample: Callable[[Generator, int], NDArray], **options) -> Callable:
     return lambda draw, n: mean_interval(sample(draw, n), **options)
 
@@ -165,17 +271,56 @@ KINDS: dict[str, Kind] = {
         _mantel_truth(0.8), lambda d, n: _mantel_of(d, n, 0.8), PAIR_SIMULATIONS
     ),
     "difference of two skewed samples": Kind(1, _difference_of),
+    "pairs of contexts, no effect": Kind(0.5, lambda d, n: _pairs_of(d, n, 0, 0), units=(*FEW, 32)),
+    "pairs of contexts": Kind(
+        _pairs_truth(1), lambda d, n: _pairs_of(d, n, 1, 0), units=(*FEW, 32)
+    ),
+    "pairs of contexts, large effect": Kind(
+        _pairs_truth(4), lambda d, n: _pairs_of(d, n, 4, 0), units=(*FEW, 32)
+    ),
+    "pairs of contexts, at equal distance": Kind(
+        _pairs_truth(1), lambda d, n: _pairs_of(d, n, 1, 1), units=FEW
+    ),
+    "AUC of families": Kind(
+        _chance_closer(1, 2), lambda d, n: _families_of(d, n, 1, closeness), units=FEW
+    ),
+    "AUC of families, large": Kind(
+        _chance_closer(4, 2), lambda d, n: _families_of(d, n, 4, closeness), 2000, (*FEW, 32)
+    ),
+    "AUC of families, by their own shares": Kind(
+        _chance_closer(1, 2), lambda d, n: _families_of(d, n, 1, closeness_near_one), units=FEW
+    ),
+    "AUC of families, large, by their own shares": Kind(
+        _chance_closer(4, 2), lambda d, n: _families_of(d, n, 4, closeness_near_one), units=FEW
+    ),
+    "difference of two AUCs of families": Kind(
+        _twice_truth(1, 0.5), lambda d, n: _families_twice(d, n, 1, 0.5), units=FEW
+    ),
+    "classes read by a probe": Kind(None, lambda d, n: _cells_of(d, n, 0.3), units=CELLS),
+    "classes hardly read by a probe": Kind(None, lambda d, n: _cells_of(d, n, 0.05), units=CELLS),
+    "classes read by one of two probes": Kind(
+        None, lambda d, n: _cells_twice(d, n, 0.4, 0.2), units=CELLS
+    ),
+    "spread of four equal means": Kind(0, lambda d, n: _spread_of(d, n, FOUR_ALIKE)),
+    "spread of four means": Kind(0.1, lambda d, n: _spread_of(d, n, FOUR_APART)),
 }
 
 
 def coverage(
     kinds: Iterable[str] = tuple(KINDS),
-    units: Sequence[int] = UNITS,
+    units: Sequence[int] | None = None,
     simulations: int | None = None,
     seed: int = SEED,
 ) -> pd.DataFrame:
-    """One row for each kind of data and number of units that gets an interval."""
-    rows = [_row(name, n, simulations, seed) for name in kinds for n in units]
+    """One row for each kind of data and number of units that gets an interval.
+
+    `units` and `simulations`: None takes those of the kind.
+    """
+    rows = [
+        _row(name, n, simulations, seed)
+        for name in kinds
+        for n in units or KINDS[name].units or UNITS
+    ]
     return pd.DataFrame([row for row in rows if row["given"] > 0]).assign(
         seed=seed, numpy=np.__version__, scipy=scipy.__version__
     )
@@ -183,9 +328,11 @@ def coverage(
 
 def _row(name: str, n: int, simulations: int | None, seed: int) -> dict[str, str | float]:
     draw = np.random.default_rng([seed, n, *name.encode()])
-    truth, interval, usual = KINDS[name]
+    truth, interval, usual, _ = KINDS[name]
     simulations = simulations or usual
     made = [interval(draw, n) for _ in range(simulations)]
+    if truth is None:
+        truth = np.mean([i.estimate for i in made])
     given = [i for i in made if i.given]
     wrong = sum(not i.low <= truth <= i.high for i in given)
     return {

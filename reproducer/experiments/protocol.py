@@ -23,7 +23,8 @@ def protocol_table() -> pd.DataFrame:
 def coverage_table() -> pd.DataFrame:
     """Simulated coverage of the 95 % intervals: rows methods and data, columns units n.
 
-    `benchmarks/coverage.py` writes the simulations; a dash marks an n too small for a verdict.
+    `benchmarks/coverage.py` writes the simulations; a dash marks an n too small for a verdict,
+    or one that was not simulated.
     """
     simulated = pd.read_csv(COVERAGE)
     wide = simulated.pivot(index=["method", "data"], columns="n", values="coverage")

@@ -8,6 +8,7 @@ import pytest
 
 from reproducer.analysis.intervals import MIN_UNITS
 from reproducer.paths import ROOT
+from reproducer.texts.grammars import CLASSES, GROUPS
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,7 @@ def test_the_table_begins_at_the_gates(table):
     least = table.groupby("method")["n"].min()
     assert least["studentized bootstrap"] == MIN_UNITS["mean"]
     assert least["paired log ratio, studentized bootstrap"] == MIN_UNITS["ratio"]
+    assert least["all paired differences at once"] == MIN_UNITS["mean"]
     assert least["jackknife"] == MIN_UNITS["statistic"]
     assert least["Clopper-Pearson"] == least["Gaffke, values in 0 … 1"] == 4
 
@@ -50,6 +52,9 @@ def test_the_table_begins_at_the_gates(table):
         "paired ratio with zeros",
         "correlation 0.5",
         "AUC 0.76",
+        "pairs of contexts",
+        "difference of two AUCs of families",
+        "spread of four means",
     ],
 )
 def test_a_small_run_agrees_with_the_table(benchmark, table, kind):
@@ -61,6 +66,32 @@ def test_a_small_run_agrees_with_the_table(benchmark, table, kind):
     assert merged["median_width"].tolist() == pytest.approx(
         merged["median_width_table"].tolist(), rel=0.25
     )
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "pairs of contexts",
+        "pairs of contexts, at equal distance",
+        "AUC of families, large, by their own shares",
+        "difference of two AUCs of families",
+    ],
+)
+def test_the_truth_is_what_estimates_are_about(benchmark, kind):
+    """The mean of 100 estimates lies within four standard errors of the true value."""
+    truth, interval, *_ = benchmark.KINDS[kind]
+    draw = np.random.default_rng(5)
+    estimates = np.array([interval(draw, 12).estimate for _ in range(100)])
+    assert abs(estimates.mean() - truth) < 4 * estimates.std() / 10
+
+
+def test_a_probe_is_asked_in_as_many_cells_as_a_claim_has(benchmark):
+    kind = "classes read by a probe"
+    (row,) = benchmark.coverage([kind], simulations=10).itertuples()
+    assert row.n == len(CLASSES) * len(GROUPS) and row.coverage >= 0.7
+    _, interval, *_ = benchmark.KINDS[kind]
+    made = interval(np.random.default_rng(0), row.n)
+    assert made.n == row.n and 1 / 7 < made.estimate < 1
 
 
 def test_the_simulation_sees_an_interval_that_is_too_narrow(benchmark, monkeypatch):
