@@ -144,6 +144,8 @@ def test_best_seeds_of_single_texts_hold_no_group():
 def test_words_where_sharing_is_free_or_impossible():
     assert words(frame(lambda *_: 1.0)) == ["reproduced", "contradicted"] * 2
     assert words(frame(lambda *_: 0.3)) == ["contradicted", "reproduced"] * 2
+    assert words(frame(lambda *_: sharing.HELD))[0] == "reproduced"
+    assert words(frame(lambda *_: sharing.HELD - 0.001))[0] == "contradicted"
     # A loss of less than a token in 20 is none; nor is a gain.
     small = frame(lambda *_: 0.9, alone=lambda *_: 0.94)
     assert words(small)[1] == "contradicted"
