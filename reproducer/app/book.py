@@ -73,9 +73,10 @@ def build_book(
     executed.mkdir(parents=True)
     with _plain_kernels():
         _run_notebooks([*chosen, LANDING], profile, executed)
+    files = book / "_extra" / FILES
+    copy_files(files, chosen)
     for name in [*chosen, LANDING]:
-        prepare(executed / f"{name}.ipynb", [*chosen, LANDING])
-    copy_files(book / "_extra" / FILES, chosen)
+        prepare(executed / f"{name}.ipynb", [*chosen, LANDING], files)
     (executed / "_toc.yml").write_text(yaml.safe_dump(_only(toc, chosen), sort_keys=False))
     _copy_mathjax(book / "_extra" / "mathjax")
     return _build_pages(book)

@@ -1,4 +1,4 @@
-"""What every experiment's page shows alike: answer, tables, verdicts, protocol, footer."""
+"""What every experiment's page shows alike: answer, data, tables, verdicts, protocol, footer."""
 
 from __future__ import annotations
 
@@ -73,6 +73,22 @@ def _foremost(verdicts: list[Verdict]) -> str:
     return f"{sentence}."
 
 
+def data(params: ExperimentParams, df: pd.DataFrame) -> HTML:
+    """A link beneath a figure to the rows that figures and tables are made of, as CSV.
+
+    Columns of arrays are left out. The link holds the rows themselves, so that it works wherever
+    the notebook goes; the book makes a file of them.
+    """
+    plain = df[[column for column in df if not df[column].map(_wide).any()]]
+    rows = base64.b64encode(plain.to_csv(index=False).encode()).decode()
+    link = f'<a download="{params.experiment}.csv" href="data:text/csv;base64,{rows}">'
+    return HTML(f'<p class="note">{link}Data of this page (CSV)</a></p>')
+
+
+def _wide(value: object) -> bool:
+    return hasattr(value, "__len__") and not isinstance(value, str)
+
+
 def table(shown: pd.DataFrame | Styler, label: str = "Table", prose: bool = False) -> HTML:
     """A table that scrolls by itself, with its first column in place and no empty headers.
 
@@ -117,7 +133,7 @@ def protocol(params: ExperimentParams) -> HTML:
 
 
 def footer(params: ExperimentParams, df: pd.DataFrame) -> HTML:
-    """How to run this page again, its files, its numbers as CSV, and where they come from."""
+    """How to run this page again, its files, and where its numbers come from."""
     name = params.experiment
     changes = _changes(params)
     papermill = "".join(f" -p {field} '{value}'" for field, value in changes.items())
@@ -130,7 +146,6 @@ def footer(params: ExperimentParams, df: pd.DataFrame) -> HTML:
     links = [
         f'<a download href="{name}.ipynb">notebook</a>',
         f'<a download href="../reproducer/experiments/{name}.py">module</a>',
-        _csv_link(name, df),
     ]
     if (shipped_dir() / f"{name}.parquet").exists():
         links.insert(2, f'<a download href="../data/results/{name}.parquet">shipped results</a>')
@@ -153,14 +168,6 @@ def _changes(params: ExperimentParams) -> dict[str, object]:
     usual = load_params(params.experiment, params.profile).model_dump(mode="json")
     now = params.model_dump(mode="json")
     return {field: value for field, value in now.items() if value != usual[field]}
-
-
-def _csv_link(name: str, df: pd.DataFrame) -> str:
-    """The frame's plain columns inside the page itself."""
-    plain = [c for c in df.columns if not df[c].map(lambda x: hasattr(x, "__len__")).any()]
-    plain = [c for c in df.columns if c in plain or df[c].map(lambda x: isinstance(x, str)).all()]
-    data = base64.b64encode(df[plain].to_csv(index=False).encode()).decode()
-    return f'<a download="{name}.csv" href="data:text/csv;base64,{data}">numbers as CSV</a>'
 
 
 def _measured(df: pd.DataFrame) -> str:

@@ -1,7 +1,8 @@
-"""An executed notebook made ready for the book: links that lead to pages, its code in one fold."""
+"""An executed notebook made ready for the book: links to pages and files, its code in one fold."""
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 from collections.abc import Collection
@@ -16,20 +17,22 @@ FILES = "files"  # the folder of a built book with notebooks, modules and result
 TO_PAGE = re.compile(r"\[([^\]]+)\]\((\w+)\.ipynb\)")
 TO_PAGE_HTML = re.compile(r'<a href="(\w+)\.ipynb">(.*?)</a>')
 TO_FILE_HTML = re.compile(r'<a download href="[\w./]*?([\w.-]+)">')
+DATA_HTML = re.compile(r'<a download="([\w.-]+)" href="data:text/csv;base64,([\w+/=]*)">')
 
 
-def prepare(path: Path, pages: Collection[str]) -> None:
+def prepare(path: Path, pages: Collection[str], files: Path) -> None:
     """Rewrite the executed notebook at `path` for a book that has the notebooks `pages`.
 
     Links are written so that they work in JupyterLab. In the book they lead to the built pages; one
-    to a page that is not in this book becomes its text.
+    to a page that is not in this book becomes its text. Data
+    that a link holds is written to the folder `files`.
     """
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = _page_links(cell.source, pages)
         for output in cell.get("outputs", ()):
-            _rewrite(output.get("data", {}), pages)
+            _rewrite(output.get("data", {}), pages, files)
     if any(FOOTER in _tags(cell) for cell in notebook.cells):
         _fold_code(notebook)
     for cell in notebook.cells:
@@ -61,9 +64,12 @@ def _page_links(text: str, pages: Collection[str]) -> str:
     return TO_PAGE.sub(lambda link: link[0] if link[2] in pages else link[1], text)
 
 
-def _rewrite(data: dict[str, str], pages: Collection[str]) -> None:
+def _rewrite(data: dict[str, str], pages: Collection[str], files: Path) -> None:
     if "text/html" in data:
-        html = TO_FILE_HTML.sub(rf'<a download href="../{FILES}/\1">', data["text/html"])
+        for name, rows in DATA_HTML.findall(data["text/html"]):
+            (files / name).write_bytes(base64.b64decode(rows))
+        html = DATA_HTML.sub(r'<a download href="\1">', data["text/html"])
+        html = TO_FILE_HTML.sub(rf'<a download href="../{FILES}/\1">', html)
         data["text/html"] = TO_PAGE_HTML.sub(
             lambda a: f'<a href="{a[1]}.html">{a[2]}</a>' if a[1] in pages else a[2], html
         )

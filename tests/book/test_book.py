@@ -9,12 +9,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat
+import pandas as pd
 import pytest
 import yaml
 
 from reproducer.app import book as book_module
 from reproducer.app.book import build_book, notebooks_in
 from reproducer.errors import ReproducerError
+from reproducer.experiments import EXPERIMENTS
 from reproducer.experiments.profiles import SHIPPED
 from reproducer.paths import ROOT
 from tests.book.conftest import PAGES
@@ -53,9 +55,7 @@ class TestNotebook:
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type != "code":
                 continue
-            # A parameter has a line of its own, which papermill reads.
-            longest = 20 if "parameters" in cell.metadata.get("tags", ()) else 15
-            assert len(cell.source.splitlines()) <= longest
+            assert len(cell.source.splitlines()) <= 15
             assert "chdir" not in cell.source
             assert not cell.source.lstrip().startswith(("%", "!"))
             for node in ast.walk(ast.parse(cell.source)):
@@ -79,6 +79,14 @@ def test_every_figure_cell_says_what_it_shows(path: Path):
     for cell in nbformat.read(path, as_version=4).cells:
         if re.search(r"\bfigure\(|_figure\(", cell.source) and cell.cell_type == "code":
             assert cell.metadata["mystnb"]["image"]["alt"]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_data_is_linked_beneath_the_first_figure(name: str):
+    cells = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    figure = next(i for i, source in enumerate(code) if "experiment.figure(" in source)
+    assert code[figure + 1] == "page.data(params, df)"
 
 
 class _Page(HTMLParser):
@@ -140,6 +148,13 @@ def test_links_between_pages_lead_somewhere(html: Path):
             assert target.exists(), f"{path.name}: {address}"
             if parts.fragment and target in pages:
                 assert unquote(parts.fragment) in pages[target].anchors, f"{path.name}: {address}"
+
+
+def test_pages_offer_their_rows_as_csv(html: Path):
+    for name in {*PAGES} & {*EXPERIMENTS}:
+        assert f"../files/{name}.csv" in _Page(html / "executed" / f"{name}.html").links
+        rows = pd.read_csv(html / "files" / f"{name}.csv")
+        assert len(rows) and set(rows["profile"]) == {"smoke"}
 
 
 def test_every_picture_is_described(html: Path):
