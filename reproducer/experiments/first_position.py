@@ -89,7 +89,7 @@ def reaches(params: Params, model: str) -> Iterator[tuple[int, float, ReachSpec]
     for scale in params.scales if model == params.model else params.scales[:1]:
         yield from ((1, scale, spec) for spec in words_at(params, model, scale))
     least = params.scales[0]
-    begin = (beginning_of_text(model),)
+    begin = (model_card(model).bos_token_id,)
     yield from ((2, least, spec) for spec in words_at(params, model, least, begin))
 
 
@@ -120,13 +120,6 @@ def sampled_words(params: Params, model: str) -> list[int]:
     size = model_card(model).config["vocab_size"]
     draw = np.random.default_rng(params.seed)
     return sorted(draw.choice(size, min(params.n_words, size), replace=False).tolist())
-
-
-def beginning_of_text(model: str) -> int:
-    """The token that stands before a text on `model`."""
-    config = model_card(model).config
-    ids = (config.get("bos_token_id"), config.get("eos_token_id"))
-    return next((i for i in ids if isinstance(i, int)), 0)
 
 
 def texts(params: Params, scale: float = 1.0) -> list[FitSpec]:

@@ -89,6 +89,12 @@ class ModelCard:
         """The width of the model's input embeddings."""
         return self._size(WIDTH)
 
+    @property
+    def bos_token_id(self) -> int:
+        """The token that stands before a text when the model reads it autoregressively."""
+        ids = (self.config.get("bos_token_id"), self.config.get("eos_token_id"))
+        return next((i for i in ids if isinstance(i, int)), 0)
+
     def _size(self, names: tuple[str, ...]) -> int:
         for name in names:
             number = self.config.get(name)

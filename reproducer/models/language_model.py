@@ -99,8 +99,7 @@ class LanguageModel:
     @property
     def bos_token_id(self) -> int:
         """The token that stands before a text when the model reads it autoregressively."""
-        ids = (self.config.bos_token_id, self.config.eos_token_id)
-        return next((i for i in ids if isinstance(i, int)), 0)
+        return self.card.bos_token_id
 
     @property
     def digest(self) -> str:

@@ -223,3 +223,22 @@ def test_the_hubs_commit_names_the_weights(monkeypatch, tmp_path):
     card = model_card("someone/some-model")
     assert card.weights == "hub:someone/some-model@abc123" and card.revision == "abc123"
     model_card.cache_clear()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_token_before_a_text_is_the_library_s(name):
+    lm = load_lm(name)
+    assert model_card(name).bos_token_id == lm.bos_token_id == lm.hf.config.bos_token_id
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        ({"bos_token_id": 3, "eos_token_id": 4}, 3),
+        ({"bos_token_id": None, "eos_token_id": 4}, 4),
+        ({"eos_token_id": [4, 5]}, 0),
+    ],
+)
+def test_without_a_beginning_of_text_its_end_stands_before_it(ids, expected, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(ids))
+    assert model_card(str(tmp_path)).bos_token_id == expected
