@@ -81,6 +81,21 @@ def test_in_the_middle_of_fits(place, number):
     assert told(place, Ended(process.returncode, "", err), number) == place.n_stored()
 
 
+def test_while_it_is_imported(place):
+    """Ctrl-C comes inside an import of the command's own modules."""
+    pause = (
+        "import os, runpy, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.addaudithook(lambda event, given: event == 'import' and given[0] == 'typer'\n"
+        "    and os.kill(os.getpid(), signal.SIGINT))\n"
+        "sys.argv = ['reproduce', '--help']\n"
+        "runpy.run_module('reproducer', run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", pause], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "interrupted: nothing was begun\n"
+
+
 @both
 def test_a_text(place, number, tmp_path):
     (tmp_path / "text.txt").write_text("The ferry left the quay an hour late, and nobody minded.")
