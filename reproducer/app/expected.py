@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from reproducer.app.claims_table import number
 from reproducer.app.ledgers import Row, ledger_at
 from reproducer.errors import ReproducerError
+from reproducer.files import replace_text
 from reproducer.paths import data_dir
 
 Mark = Literal["OK", "WARN", "FAIL"]
@@ -71,7 +72,7 @@ def write_expected(ledger: Path, profile: str) -> Path:
     """Write beside a shipped ledger what it leads to expect."""
     path = ledger.with_name(FILE)
     content = expected_from(ledger_at(str(ledger), profile), profile)
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    replace_text(path, json.dumps(content, indent=1) + "\n")
     return path
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from reproducer.experiments.profiles import load_params
 from reproducer.experiments.study import wanted
+from reproducer.files import replace_text
 from reproducer.models.card import model_card
 from reproducer.paths import cache_dir, shipped_dir
 from reproducer.results.known import Known
@@ -69,4 +70,4 @@ def _read(path: Path) -> dict[str, list[int]]:
 
 def _write(path: Path, tokens: dict[str, list[int]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(tokens, indent=1) + "\n", encoding="utf-8")
+    replace_text(path, json.dumps(tokens, indent=1) + "\n")

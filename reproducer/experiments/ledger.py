@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from reproducer.experiments import EXPERIMENTS, experiment
 from reproducer.experiments.claims import Verdict, with_holm
 from reproducer.experiments.profiles import ExperimentParams, load_params, profile_name
 from reproducer.experiments.study import study, wanted
+from reproducer.files import replace_text
 from reproducer.paths import ROOT, cache_dir, shipped_dir
 from reproducer.results.integrity import finite_or_none
 from reproducer.results.known import Known
@@ -87,7 +87,7 @@ def ship(profile: str, folder: Path | None = None) -> Path:
     for name in EXPERIMENTS:
         params = load_params(name, profile)
         entries[name] = _entry(inputs_digest(params, known), verdicts_of(params, known, fresh=True))
-    path.write_text(json.dumps(entries, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    replace_text(path, json.dumps(entries, indent=1, allow_nan=False) + "\n")
     return path
 
 
@@ -121,9 +121,7 @@ def _keep(params: ExperimentParams, entry: dict) -> None:
     path = _cache_file(params)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(f".{os.getpid()}.tmp")
-        scratch.write_text(json.dumps(entry, allow_nan=False), encoding="utf-8")
-        os.replace(scratch, path)
+        replace_text(path, json.dumps(entry, allow_nan=False))
     except OSError as error:
         log.debug("the verdicts were not kept: %s", error)
 
