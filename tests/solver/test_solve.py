@@ -230,25 +230,6 @@ def test_only_fits_that_do_not_rise_are_restarted(tiny):
         assert torch.equal(a.rows, b.rows) or not rises
 
 
-def test_out_of_memory_halves_the_chunk_and_changes_nothing(tiny, monkeypatch):
-    problems = [spec.problem(tiny) for spec in fit_specs(tiny)]
-    plain = solve_all(tiny, problems)
-    real, seen = slots_module.run_model, []
-
-    def small_device(decoder, dtype, table, slots, chunk, train):
-        seen.append(chunk)
-        if chunk > 3:
-            raise torch.OutOfMemoryError("device full")
-        return real(decoder, dtype, table, slots, chunk, train)
-
-    monkeypatch.setattr(slots_module, "run_model", small_device)
-    halved = solve_all(tiny, problems)
-    assert max(seen) > 3 and seen[-1] <= 3
-    for a, b in zip(plain, halved, strict=True):
-        assert torch.equal(a.correct, b.correct)
-        torch.testing.assert_close(a.rows, b.rows, rtol=2e-3, atol=2e-3)
-
-
 def test_one_sequence_too_many_for_the_memory_is_a_clear_error(tiny, monkeypatch):
     def full(*arguments, **options):
         raise torch.OutOfMemoryError("device full")
@@ -266,19 +247,27 @@ def raise_memory_error():
     raise MemoryError
 
 
-@pytest.mark.parametrize("run_short", [allocate_too_much, raise_memory_error])
-def test_a_cpu_that_runs_short_of_memory_halves_the_chunk_too(tiny, monkeypatch, run_short):
-    problems = [spec.problem(tiny) for spec in fit_specs(tiny, 3)]
+def raise_device_full():
+    raise torch.OutOfMemoryError("device full")
+
+
+@pytest.mark.parametrize("run_short", [raise_device_full, allocate_too_much, raise_memory_error])
+def test_out_of_memory_halves_the_chunk_and_changes_nothing(tiny, monkeypatch, run_short):
+    problems = [spec.problem(tiny) for spec in fit_specs(tiny)]
     plain = solve_all(tiny, problems)
-    real = slots_module.run_model
+    real, seen = slots_module.run_model, []
 
     def small_machine(decoder, dtype, table, slots, chunk, train):
-        if chunk > 1:
+        seen.append(chunk)
+        if chunk > 3:
             run_short()
         return real(decoder, dtype, table, slots, chunk, train)
 
     monkeypatch.setattr(slots_module, "run_model", small_machine)
-    for a, b in zip(plain, solve_all(tiny, problems), strict=True):
+    halved = solve_all(tiny, problems)
+    assert max(seen) > 3 and seen[-1] <= 3
+    for a, b in zip(plain, halved, strict=True):
+        assert torch.equal(a.correct, b.correct)
         torch.testing.assert_close(a.rows, b.rows, rtol=2e-3, atol=2e-3)
 
 
