@@ -39,7 +39,7 @@ def spans(
         text: what the tokens were taken from. A character of it that the last token cuts in two is
             shown as "…".
     """
-    ends = _ends(wanted, decode)
+    ends = whole_characters(wanted, decode)
     right_until = [
         (list(wanted[first:after]) == list(came[first:after]), after, end)
         for (first, _), (after, end) in pairwise([(0, 0), *ends])
@@ -56,7 +56,9 @@ def spans(
     return found
 
 
-def _ends(wanted: Sequence[int], decode: Callable[[Sequence[int]], str]) -> list[tuple[int, int]]:
+def whole_characters(
+    wanted: Sequence[int], decode: Callable[[Sequence[int]], str]
+) -> list[tuple[int, int]]:
     """Where tokens and whole characters end together: the tokens and the code points until there.
 
     Growing prefixes are decoded: one that ends within a character is none of the whole text's.

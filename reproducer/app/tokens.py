@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 from typing import NamedTuple
 
+from reproducer.app.spans import whole_characters
 from reproducer.models.card import TextTokenizer
 
-UNFINISHED = "\ufffd"  # what a decoder gives for a part of a character
 # A rule under a token tells right from wrong without its colour, on light and dark pages alike.
 RULES = {True: "2px solid #2e9e57", False: "2px dashed #d1495b"}
 
@@ -24,20 +25,13 @@ class Piece(NamedTuple):
 
 def pieces(tokenizer: TextTokenizer, wanted: Sequence[int], came: Sequence[int]) -> list[Piece]:
     """The tokens side by side, joined where one character of what was wanted spans several."""
-    return list(_pieces(tokenizer, wanted, came))
-
-
-def _pieces(
-    tokenizer: TextTokenizer, wanted: Sequence[int], came: Sequence[int]
-) -> Iterator[Piece]:
-    begin = 0
-    for end in range(1, len(wanted) + 1):
-        text = tokenizer.decode(wanted[begin:end])
-        if UNFINISHED in text and end < len(wanted):
-            continue
-        mine, theirs = list(wanted[begin:end]), list(came[begin:end])
-        yield Piece(text, tokenizer.decode(theirs), mine == theirs, end - begin)
-        begin = end
+    whole, found = tokenizer.decode(wanted), []
+    ends = [(0, 0), *whole_characters(wanted, tokenizer.decode)]
+    for (first, begin), (after, end) in pairwise(ends):
+        theirs = list(came[first:after])
+        right = theirs == list(wanted[first:after])
+        found.append(Piece(whole[begin:end], tokenizer.decode(theirs), right, after - first))
+    return found
 
 
 def tokens_html(shown: Sequence[Piece]) -> str:
