@@ -24,8 +24,8 @@ def prepare(path: Path, pages: Collection[str], files: Path) -> None:
     """Rewrite the executed notebook at `path` for a book that has the notebooks `pages`.
 
     Links are written so that they work in JupyterLab. In the book they lead to the built pages; one
-    to a page that is not in this book becomes its text. Data
-    that a link holds is written to the folder `files`.
+    to a page that is not in this book becomes its text. Data that a link holds is written to the
+    folder `files`.
     """
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
