@@ -25,23 +25,22 @@ def main(arguments: list[str]) -> None:
         os.environ["REPRODUCER_STORE"] = str(Path(scratch) / "store")
         os.environ["REPRODUCER_SHIPPED"] = str(Path(scratch) / "nothing")
         name = next((a for a in arguments if "=" not in a and a != "-p"), "second_position")
-        changes = [a for a in arguments if "=" in a]
+        changes = [a.split("=", 1) for a in arguments if "=" in a]
         for line in check(name, changes):
             print(line, flush=True)
 
 
-def check(name: str, changes: list[str]):
+def check(name: str, changes: list[list[str]]):
     """Lines that say what was planned, what was measured, and their ratio."""
     import torch
 
-    from reproducer.app.cli import _overrides
     from reproducer.app.plan import plan
     from reproducer.experiments.profiles import SHIPPED, load_params
     from reproducer.experiments.study import run
     from reproducer.results.known import Known
 
     torch.set_num_threads(1)
-    params = load_params(name, SHIPPED, **DEFAULTS | _overrides(changes))
+    params = load_params(name, SHIPPED, **DEFAULTS | dict(changes))
     run(params.model_copy(update={"n_texts": PILOT_TEXTS}), Known(), progress=False)
     before = {result.key for result in Known().facts()}
     rows, _ = plan({name: params}, clock=time.process_time)
