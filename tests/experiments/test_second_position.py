@@ -74,8 +74,10 @@ def test_study_takes_the_first_token_and_shares_fits_with_arrangements(tiny):
 
 def test_every_shipped_fit_is_asked_for():
     known = Known()
-    asked = wanted(load_params("second_position", "smollm2"), known)
-    assert len(asked) == 3 * 2 * 8 and all(spec in known for spec in asked)
+    params = load_params("second_position", "smollm2")
+    asked = wanted(params, known)
+    assert len(asked) == 3 * len(params.lengths) * params.n_texts
+    assert all(spec in known for spec in asked)
 
 
 @pytest.mark.parametrize(
