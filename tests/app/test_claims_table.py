@@ -70,7 +70,8 @@ def test_numbers_with_their_interval_beside_the_papers():
     v = SHIPPED[0].model_copy(update={"low": None, "holm": True})
     lines = told([v], 100)
     assert lines[-1] == (
-        f"    {v.ours:.3f} (– … {v.high:.3f})*; n = 8 texts; paper: 0.17 at N = 4, 0.01 at N = 256"
+        f"    {v.ours:.3f} (– … {v.high:.3f})*; n = {v.n} texts; "
+        "paper: 0.17 at N = 4, 0.01 at N = 256"
     )
     untested = v.model_copy(update={"ours": None, "low": None, "high": None, "n": 0, "own": True})
     untested = untested.model_copy(update={"published": "not in the papers"})
