@@ -18,7 +18,13 @@ from pydantic import Field, PositiveFloat
 
 from reproducer.analysis.intervals import share_interval
 from reproducer.experiments import plots
-from reproducer.experiments.base import PROVENANCE_COLUMNS, Protocol, fit, texts_of
+from reproducer.experiments.base import (
+    PROVENANCE_COLUMNS,
+    Protocol,
+    fit,
+    texts_of,
+    with_interval,
+)
 from reproducer.experiments.first_position_claims import ARRANGEMENT, CLAMPED, FREE, claims
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.models.card import model_card
@@ -244,8 +250,7 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
 
 
 def _share(right: pd.Series) -> str:
-    interval = share_interval(int(right.sum()), len(right))
-    return f"{interval.estimate:.2f} ({interval.low:.2f} … {interval.high:.2f})"
+    return with_interval(share_interval(int(right.sum()), len(right)))
 
 
 def figure(df: pd.DataFrame) -> Figure:
