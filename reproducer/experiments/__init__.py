@@ -34,6 +34,7 @@ EXPERIMENTS: tuple[str, ...] = (
     "distillation",
     "recipes",
     "precision",
+    "encoder",
 )
 
 

@@ -69,7 +69,7 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
     which it reached 0.95, or the budget where it never did, which `censored` says.
     """
     results = known.all(specs(params, known))
-    curves = [_best_so_far(r.arrays["trace_accuracy"], params.max_steps) for r in results]
+    curves = [best_so_far(r.arrays["trace_accuracy"], params.max_steps) for r in results]
     steps = [first_step(curve) for curve in curves]
     return fit_frame(results, params).assign(
         curve=curves,
@@ -78,7 +78,8 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
     )
 
 
-def _best_so_far(accuracy: np.ndarray, max_steps: int) -> np.ndarray:
+def best_so_far(accuracy: np.ndarray, max_steps: int) -> np.ndarray:
+    """A curve (steps,) of the best so far, held to the end of the budget."""
     return np.pad(np.maximum.accumulate(accuracy), (0, max_steps - len(accuracy)), mode="edge")
 
 

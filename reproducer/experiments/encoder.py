@@ -1,0 +1,297 @@
+"""Can one pass replace the fit: text in, `e` out? The papers name this as the next step.
+
+An encoder is trained through the frozen model's loss, with one `m` for all texts, and is tested on
+texts that it never saw: how much comes back in one pass, and how much sooner a fit ends that starts
+at its `e`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import AfterValidator, Field, model_validator
+
+from reproducer.experiments import base, plots
+from reproducer.experiments.encoder_claims import claims
+from reproducer.experiments.profiles import ExperimentParams
+from reproducer.experiments.recipes import TARGET, best_so_far, first_step
+from reproducer.experiments.recipes import table as fits_by_recipe
+from reproducer.readings.continuations import ContinuationSpec
+from reproducer.readings.encoder import EncodedFitSpec, EncodedSpec, EncoderSpec, Passages
+from reproducer.results.fits import FitSpec
+from reproducer.results.known import Known
+from reproducer.results.specs import Result, Spec
+from reproducer.solver.recipes import recipe
+from reproducer.texts.sources import RANDOM_TEXTS, Text, load_texts
+
+__all__ = ["PROTOCOL", "Params", "claims", "figure", "note", "rows", "specs", "starts", "table"]
+
+# Beside its own state the first position forgets no long input, so `e` may predict there.
+ARRANGEMENT = "[e] [m]x(N-1)"
+# Passages to train on, by source. Texts to test on come from the others: the first of `unseen`.
+TRAINED_ON = {"unseen": (27, 52), "seen": (1, 77)}
+MOST_TEXTS = 26
+# The model writes after the first two tokens of random texts, from this one on.
+SAMPLED_FROM = 500
+SAMPLED: dict[str, int] = {"n_continuations": 32, "n_tokens": 48}
+DESIGNS: dict[str, dict[str, int | str]] = {
+    "linear": {"n_blocks": 0},
+    "embeddings": {},
+    "states": {"reads": "states"},
+}
+ENCODED = "encoded"
+START = "long"  # the recipe that a fit from an encoder's `e` follows
+
+PROTOCOL = base.Protocol(
+    paper="Both papers fit every text, and name an encoder that gives e in one pass as their next "
+    "step.",
+    ours="A network of a few million weights, trained through the frozen model's cross-entropy on "
+    "prose that the tests do not hold, with one m for all texts; then one pass for each text. "
+    "Three other e stand beside its own: the mean of all, that of the nearest other text, and a "
+    "drawn one. A fit that starts at the encoder's e and m is held against fits of other recipes, "
+    "text by text.",
+    why="Prose can be guessed in part: only what other e do not give back has been read from e.",
+)
+
+
+class Params(ExperimentParams):
+    """Encoders for texts of `lengths` tokens, each starting at the one before.
+
+    `text_steps`: what each of them is trained for; with a length twice, training goes on. They
+    learn from passages, and from what the model writes after `sampled_contexts` openings.
+    `designs` are compared at the last length, each from its own start, after `design_text_steps`
+    text-steps. Of each text of `sources`, `windows` stretches are encoded. The first stretch of
+    each text of `source` is fitted, from the encoder's vectors and under `recipes`.
+    """
+
+    UNUSED = ("recipe",)
+    REPEATING = ("lengths", "text_steps", "recipes")
+
+    n_texts: int = Field(MOST_TEXTS, ge=2, le=MOST_TEXTS)
+    sources: tuple[Literal["unseen", "random"], ...] = Field(("unseen", "random"), min_length=1)
+    lengths: tuple[Annotated[int, Field(ge=1)], ...] = Field((2, 4), min_length=1)
+    text_steps: tuple[Annotated[int, Field(ge=1)], ...] = Field((20_000, 60_000), min_length=1)
+    windows: int = Field(4, ge=1)
+    sampled_contexts: int = Field(0, ge=0, le=RANDOM_TEXTS - SAMPLED_FROM)
+    width: int = Field(1024, ge=8, multiple_of=8)
+    batch: int = Field(16, ge=1)
+    designs: tuple[Literal["linear", "embeddings", "states"], ...] = tuple(DESIGNS)
+    design_text_steps: int = Field(4000, ge=1)
+    recipes: tuple[Annotated[str, AfterValidator(lambda name: recipe(name).name)], ...] = (
+        "fast",
+        "long",
+    )
+
+    @model_validator(mode="after")
+    def _stages(self) -> Params:
+        if len(self.lengths) != len(self.text_steps):
+            raise ValueError(
+                f"expected as many text_steps as lengths, got {len(self.text_steps)} for "
+                f"{len(self.lengths)}"
+            )
+        if list(self.lengths) != sorted(self.lengths):
+            raise ValueError(f"expected lengths that do not fall, got {list(self.lengths)}")
+        return self
+
+    @property
+    def n_tokens(self) -> int:
+        """The length of the last encoder."""
+        return self.lengths[-1]
+
+
+def specs(params: Params, known: Known) -> list[Spec]:
+    """The last encoder, what every encoder makes of the texts, and the fits."""
+    return [encoder(params), *readings(params).values(), *fits(params)]
+
+
+def encoder(params: Params, stages: int | None = None) -> EncoderSpec:
+    """The encoder of the last stage, or of the last of so many; it starts at those before."""
+    spec = None
+    for n_tokens, text_steps in list(zip(params.lengths, params.text_steps, strict=True))[:stages]:
+        spec = _encoder(params, n_tokens, text_steps, begun=spec)
+    return spec
+
+
+def _encoder(params: Params, n_tokens: int, text_steps: int, **fields: Any) -> EncoderSpec:
+    passages = [Passages.of(name, params.model, *ends) for name, ends in TRAINED_ON.items()]
+    return EncoderSpec(
+        arrangement=ARRANGEMENT,
+        n_tokens=n_tokens,
+        text_steps=text_steps,
+        passages=tuple(passages),
+        sampled=_sampled(params),
+        **params.model_dump(include={"model", "width", "batch", "seed"}),
+        **fields,
+    )
+
+
+def _sampled(params: Params) -> tuple[ContinuationSpec, ...]:
+    n_texts = SAMPLED_FROM + params.sampled_contexts
+    openings = load_texts("random", params.model, n_texts, 2)[SAMPLED_FROM:]
+    return tuple(
+        ContinuationSpec(model=params.model, context=opening.prefix(2), **SAMPLED)
+        for opening in openings
+    )
+
+
+def readings(params: Params) -> dict[tuple[str, str], EncodedSpec]:
+    """What each encoder makes of each source's texts, by the encoder's name and the source."""
+    encoders = {}
+    for stage, n_tokens in enumerate(params.lengths, start=1):  # the last of a length counts
+        encoders[f"trained for N = {n_tokens}"] = encoder(params, stage)
+    for design in params.designs:
+        asked = _encoder(params, params.n_tokens, params.design_text_steps, **DESIGNS[design])
+        encoders[f"design {design}"] = asked
+    return {
+        (name, source): EncodedSpec(
+            model=params.model,
+            encoder=spec,
+            texts=stretches(params, source, spec.n_tokens),
+            seed=params.seed,
+        )
+        for name, spec in encoders.items()
+        for source in params.sources
+    }
+
+
+def stretches(params: Params, source: str, n_tokens: int) -> tuple[Text, ...]:
+    """The first `windows` stretches of `n_tokens` tokens of each text of a source."""
+    texts = load_texts(source, params.model, params.n_texts, n_tokens * params.windows)
+    return tuple(
+        text.model_copy(
+            update={
+                "id": f"{text.id}[{number}]",
+                "tokens": text.tokens[number * n_tokens : (number + 1) * n_tokens],
+            }
+        )
+        for text in texts
+        for number in range(params.windows)
+    )
+
+
+def fits(params: Params) -> list[FitSpec]:
+    """One fit of each text from the encoder's vectors, and one under each recipe, with traces.
+
+    Recipes with starts of usual length are used as elsewhere, in the model's own arrangement.
+    """
+    asked = readings(params)[f"trained for N = {params.n_tokens}", params.source]
+    first = asked.texts[:: params.windows]
+    long = {"arrangement": ARRANGEMENT, "trace": True}
+    as_long = recipe(START, params.max_steps).model_copy(update={"name": ENCODED})
+    encoded = (
+        EncodedFitSpec(model=params.model, encoded=asked, texts=(text,), recipe=as_long, **long)
+        for text in first
+    )
+    recipes = (recipe(name, params.max_steps) for name in params.recipes)
+    usual = {"trace": True}
+    cold = (
+        base.fit(params, [text], recipe=chosen, **(long if chosen.init_std > 1 else usual))
+        for chosen in recipes
+        for text in first
+    )
+    return [*encoded, *cold]
+
+
+def rows(params: Params, known: Known) -> pd.DataFrame:
+    """One row for each stretch and encoder (`task` "encode"), one for each fit ("fit").
+
+    Columns of both: task, model, profile, source, text, passage, n_tokens, accuracy, device. Of
+    stretches: encoder; text_steps and n_parameters of its training; mean, nearest and drawn, the
+    accuracies that other `e` give; curve_text_steps and curve, of the training. Of fits: recipe;
+    curve, arrived and censored as in `reproducer.experiments.recipes`.
+    """
+    frames = [
+        _encoded(known.get(spec), name, source)
+        for (name, source), spec in readings(params).items()
+        if spec in known
+    ]
+    results = known.all(fits(params))
+    frames += [_fitted(results, params)] if results else []
+    if not frames:
+        return pd.DataFrame()
+    return pd.concat(frames, ignore_index=True).assign(model=params.model, profile=params.profile)
+
+
+def _encoded(result: Result, name: str, source: str) -> pd.DataFrame:
+    texts = result.spec["texts"]
+    training, arrays = result.metrics, result.arrays
+    by_e = {e: arrays[f"correct_{e}"].mean(1) for e in EncodedSpec.E_FROM}
+    return pd.DataFrame(
+        {
+            "task": "encode",
+            "encoder": name,
+            "source": source,
+            "text": [text["id"] for text in texts],
+            "n_tokens": len(texts[0]["tokens"]),
+            "text_steps": training["text_steps"][-1],
+            "n_parameters": training["n_parameters"],
+            "accuracy": by_e.pop("encoder"),
+            **by_e,
+            "curve_text_steps": [training["text_steps"]] * len(texts),
+            "curve": [training["accuracy"]] * len(texts),
+            "device": result.provenance["device"],
+        }
+    ).assign(passage=lambda df: df["text"].str.partition("[")[0])
+
+
+def _fitted(results: list[Result], params: Params) -> pd.DataFrame:
+    curves = [best_so_far(r.arrays["trace_accuracy"], params.max_steps) for r in results]
+    steps = [first_step(curve) for curve in curves]
+    frame = base.fit_frame(results, params)
+    return frame[["source", "text", "n_tokens", "accuracy", "recipe", "device"]].assign(
+        task="fit",
+        passage=frame["text"].str.partition("[")[0],
+        curve=curves,
+        arrived=[step or params.max_steps for step in steps],
+        censored=[step is None for step in steps],
+    )
+
+
+def table(df: pd.DataFrame) -> pd.DataFrame:
+    """What comes back in one pass, for each encoder and source, and what other `e` give back."""
+    cells = {}
+    encoded = df[df["task"] == "encode"] if len(df) else df
+    for keys, group in encoded.groupby(["encoder", "source"], sort=False) if len(df) else ():
+        cells[keys] = {
+            "N": f"{group['n_tokens'].iloc[0]}",
+            "text-steps": f"{group['text_steps'].iloc[0]:,.0f}",
+            "texts": f"{len(group)}",
+            "tokens back": base.share(group["accuracy"].mean()),
+            "whole texts": base.share((group["accuracy"] == 1).mean()),
+            **{f"{e} e": base.share(group[e].mean()) for e in EncodedSpec.E_FROM[1:]},
+        }
+    return base.table_of(cells, ["encoder", "source"])
+
+
+def starts(df: pd.DataFrame) -> pd.DataFrame:
+    """Fits from the encoder's vectors and under other recipes, as on the page on recipes."""
+    fitted = df[df["task"] == "fit"] if len(df) else df
+    return fits_by_recipe(fitted.astype({"censored": bool}) if len(fitted) else fitted)
+
+
+def figure(df: pd.DataFrame) -> plots.Figure:
+    """Accuracy against text-steps of training; best accuracy so far against the step of a fit."""
+    if df.empty:
+        return plots.nothing("no encoder")
+    drawn, (left, right) = plots.panels(2, height=3.6)
+    encoded, fitted = (df[df["task"] == task] for task in ("encode", "fit"))
+    first = encoded.drop_duplicates("encoder").set_index("encoder")
+    for name, style in plots.line_styles(first.index).items():
+        at, curve = first.at[name, "curve_text_steps"], first.at[name, "curve"]
+        left.plot(at, curve, **style | {"markevery": max(1, len(at) // 6), "label": name})
+    left.set(xlabel="text-steps of training", ylabel="accuracy in training", ylim=(-0.03, 1.05))
+    for name, style in plots.line_styles(fitted["recipe"].unique()).items():
+        mean = np.mean(fitted.loc[fitted["recipe"] == name, "curve"].to_list(), axis=0)
+        style |= {"markevery": max(1, len(mean) // 8), "label": name}
+        right.plot(np.arange(1, len(mean) + 1), mean, **style)
+    right.axhline(TARGET, color="#777777", lw=0.8)
+    right.set(xlabel="optimizer step of a fit", ylabel="best accuracy so far", xscale="log")
+    plots.legend(left, right)
+    return drawn
+
+
+def note(df: pd.DataFrame) -> str:
+    """One line for the page: which encoder, tested on how many texts."""
+    return base.note(df, "an encoder of {n_parameters:,.0f} weights.")

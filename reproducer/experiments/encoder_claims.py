@@ -1,0 +1,120 @@
+"""What follows about encoders; the frame that is judged is `reproducer.experiments.encoder`'s."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reproducer.analysis.intervals import mean_interval, ratio_interval
+from reproducer.experiments.claims import Verdict, above, verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reproducer.analysis.estimates import Interval
+
+SHARES, DIFFERENCES = (0, 1), (-1, 1)
+MOST = above(0.7, "seven tokens in ten")
+OWN = above(0.1, "a tenth of the tokens that no other e gives back")
+SOONER = above(3, "a third of the steps")
+TENTH = above(0.1, "a tenth of the tokens")
+MORE = above(1.5, "half as much again")
+
+
+def claims(df: pd.DataFrame) -> list[Verdict]:
+    """One pass gives most prose back, read from the text; a fit from there ends sooner."""
+    if df.empty:
+        return []
+    encoded, fits = df[df["task"] == "encode"], df[df["task"] == "fit"]
+    trained = encoded[encoded["encoder"].str.startswith("trained")]
+    longest = trained[trained["n_tokens"] == trained["n_tokens"].max()]
+    prose = longest[longest["source"] == "unseen"]
+    n_tokens = int(longest["n_tokens"].max()) if len(longest) else 0
+    return [
+        _claim(
+            df,
+            (_mean(prose, prose["accuracy"], SHARES), MOST),
+            id="encoder.reads",
+            unit="passages",
+            claim=f"One pass through an encoder and one through the model give prose that neither "
+            f"was trained on back: share of the tokens at N = {n_tokens}",
+        ),
+        _claim(
+            df,
+            *(
+                (_mean(prose, prose["accuracy"] - prose[other], DIFFERENCES), OWN, f"{other} e")
+                for other in ("mean", "nearest", "drawn")
+            ),
+            id="encoder.own",
+            unit="passages",
+            claim="What comes back is read from the text: share of the tokens, the encoder's e "
+            "minus another",
+        ),
+        _prose_before_words(df, longest),
+        _design(df, encoded),
+        *(_sooner(df, fits, name) for name in dict.fromkeys(fits["recipe"]) if name != "encoded"),
+    ]
+
+
+def _claim(df: pd.DataFrame, *parts: tuple, **fields: str) -> Verdict:
+    return verdict(df, *parts, experiment="encoder", **fields)
+
+
+def _mean(df: pd.DataFrame, values: pd.Series, bounds: tuple[int, int]) -> Interval:
+    return mean_interval(values, df["passage"], bounds=bounds)
+
+
+def _prose_before_words(df: pd.DataFrame, longest: pd.DataFrame) -> Verdict:
+    by_text = longest.groupby(["source", "passage"])["accuracy"].mean()
+    prose, words = (by_text.loc[by_text.index.isin([s], level=0)] for s in ("unseen", "random"))
+    parts = []
+    if len(prose) and len(words):
+        parts = [(ratio_interval(prose, words, paired=False), MORE)]
+    return _claim(
+        df,
+        *parts,
+        id="encoder.prose-first",
+        unit="passages",
+        untested="" if parts else "texts of both sources",
+        claim="An encoder that was trained on prose gives more of prose back than of random words: "
+        "ratio of the shares of the tokens",
+    )
+
+
+def _design(df: pd.DataFrame, encoded: pd.DataFrame) -> Verdict:
+    """Paired by text, since every design encodes the same stretches."""
+    prose = encoded[(encoded["source"] == "unseen") & encoded["encoder"].str.startswith("design")]
+    wide = prose.pivot_table(index=["text", "passage"], columns="encoder", values="accuracy")
+    one, other = "design states", "design embeddings"
+    parts = []
+    if {one, other} <= set(wide.columns):
+        gap = (wide[one] - wide[other]).dropna().reset_index(name="gap")
+        parts = [(_mean(gap, gap["gap"], DIFFERENCES), TENTH)]
+    return _claim(
+        df,
+        *parts,
+        id="encoder.states",
+        unit="passages",
+        untested="" if parts else "both designs",
+        claim="An encoder that reads the frozen model's states over the text learns faster than "
+        "one that reads the embeddings: share of the tokens at equal text-steps, states minus "
+        "embeddings",
+    )
+
+
+def _sooner(df: pd.DataFrame, fits: pd.DataFrame, name: str) -> Verdict:
+    steps = fits.pivot_table(index="text", columns="recipe", values="arrived").dropna()
+    late = fits.astype({"censored": bool}).groupby("recipe")["censored"].any()
+    ratio = ratio_interval(
+        steps[name],
+        steps["encoded"],
+        censored_above=bool(late[name]),
+        censored_below=bool(late["encoded"]),
+    )
+    return _claim(
+        df,
+        (ratio, SOONER),
+        id=f"encoder.sooner-than-{name}",
+        unit="texts",
+        claim=f"A fit that starts at the encoder's vectors arrives at 0.95 in a third of the steps "
+        f"of the recipe {name}: ratio of mean steps",
+    )
