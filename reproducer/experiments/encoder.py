@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
 from reproducer.experiments import base, plots
-from reproducer.experiments.encoder_claims import claims
+from reproducer.experiments.encoder_claims import ENCODED, claims
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.recipes import TARGET, best_so_far, first_step
 from reproducer.experiments.recipes import table as fits_by_recipe
@@ -41,7 +41,6 @@ DESIGNS: dict[str, dict[str, int | str]] = {
     "embeddings": {},
     "states": {"reads": "states"},
 }
-ENCODED = "encoded"
 START = "long"  # the recipe that a fit from an encoder's `e` follows
 
 PROTOCOL = base.Protocol(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from reproducer.analysis.estimates import Interval
 
+ENCODED = "encoded"  # the recipe of fits that start at an encoder's vectors
 SHARES, DIFFERENCES = (0, 1), (-1, 1)
 MOST = above(0.7, "seven tokens in ten")
 OWN = above(0.1, "a tenth of the tokens that no other e gives back")
@@ -51,7 +52,7 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
         ),
         _prose_before_words(df, longest),
         _design(df, encoded),
-        *(_sooner(df, fits, name) for name in dict.fromkeys(fits["recipe"]) if name != "encoded"),
+        *(_sooner(df, fits, name) for name in dict.fromkeys(fits["recipe"]) if name != ENCODED),
     ]
 
 
@@ -102,19 +103,24 @@ def _design(df: pd.DataFrame, encoded: pd.DataFrame) -> Verdict:
 
 
 def _sooner(df: pd.DataFrame, fits: pd.DataFrame, name: str) -> Verdict:
-    steps = fits.pivot_table(index="text", columns="recipe", values="arrived").dropna()
-    late = fits.astype({"censored": bool}).groupby("recipe")["censored"].any()
-    ratio = ratio_interval(
-        steps[name],
-        steps["encoded"],
-        censored_above=bool(late[name]),
-        censored_below=bool(late["encoded"]),
-    )
+    steps = fits.pivot_table(index="text", columns="recipe", values="arrived")
+    parts = []
+    if {name, ENCODED} <= set(steps.columns):
+        steps = steps.dropna(subset=[name, ENCODED])
+        late = fits[fits["censored"].astype(bool)]["recipe"].unique()
+        ratio = ratio_interval(
+            steps[name],
+            steps[ENCODED],
+            censored_above=name in late,
+            censored_below=ENCODED in late,
+        )
+        parts = [(ratio, SOONER)]
     return _claim(
         df,
-        (ratio, SOONER),
+        *parts,
         id=f"encoder.sooner-than-{name}",
         unit="texts",
+        untested="" if parts else "fits from the encoder's vectors",
         claim=f"A fit that starts at the encoder's vectors arrives at 0.95 in a third of the steps "
         f"of the recipe {name}: ratio of mean steps",
     )

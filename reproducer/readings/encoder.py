@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -40,33 +41,37 @@ class Passages(BaseModel):
     @classmethod
     def of(cls, source: str, model: str, first: int, last: int) -> Passages:
         """Those passages as `model` reads them; raises where the source has too few."""
-        digest = _digest_of(_tokens(source, model, first, last))
+        digest = _read(source, model, model_card(model).weights, first, last).digest
         return cls(source=source, first=first, last=last, digest=digest)
 
-    def tokens(self, model: str) -> list[tuple[int, ...]]:
+    def tokens(self, model: str) -> tuple[tuple[int, ...], ...]:
         """Both halves of each passage; raises if they are not those that the digest names."""
-        halves = _tokens(self.source, model, self.first, self.last)
-        if (digest := _digest_of(halves)) != self.digest:
+        read = _read(self.source, model, model_card(model).weights, self.first, self.last)
+        if read.digest != self.digest:
             raise ReproducerError(
                 f"passages of {self.source!r}: expected tokens of digest {self.digest[:12]}, got "
-                f"{digest[:12]}"
+                f"{read.digest[:12]}"
             )
-        return halves
+        return read.halves
 
 
-def _tokens(source: str, model: str, first: int, last: int) -> list[tuple[int, ...]]:
-    encode = model_card(model).tokenizer.encode
+class _Read(NamedTuple):
+    halves: tuple[tuple[int, ...], ...]
+    digest: str
+
+
+@lru_cache(maxsize=8)
+def _read(source: str, model: str, _weights: str, first: int, last: int) -> _Read:
+    """Passages as tokens; the weights tell models of one name apart."""
     chosen = list(passages(source))[first - 1 : last]
     if len(chosen) != last - first + 1:
         raise ReproducerError(
             f"source {source!r}: expected passages {first} to {last}, got {len(chosen)}"
         )
-    halves = (half for passage in chosen for half in (passage.first_half, passage.second_half))
-    return [tuple(encode(half)) for half in halves]
-
-
-def _digest_of(texts: Sequence[Sequence[int]]) -> str:
-    return hashlib.sha256(repr([tuple(text) for text in texts]).encode()).hexdigest()
+    encode_text = model_card(model).tokenizer.encode
+    both = (half for passage in chosen for half in (passage.first_half, passage.second_half))
+    halves = tuple(tuple(encode_text(half)) for half in both)
+    return _Read(halves, hashlib.sha256(repr(list(halves)).encode()).hexdigest())
 
 
 class EncoderSpec(Spec):

@@ -11,7 +11,9 @@ D_MODEL = 24
 
 
 def encoder(n_tokens=3, seed=0, **design):
-    return Encoder(Design(n_tokens=n_tokens, width=16, **design), D_MODEL, seed).requires_grad_(False)
+    return Encoder(Design(n_tokens=n_tokens, width=16, **design), D_MODEL, seed).requires_grad_(
+        False
+    )
 
 
 def shaken(network):
@@ -27,7 +29,9 @@ def test_an_encoder_is_one_product_over_its_slots_side_by_side_and_residual_bloc
     side_by_side = torch.cat([slot.weight for slot in network.slots], 1)
     state = x.reshape(5, -1) @ side_by_side.T
     for block in network.blocks:
-        scaled = state / (state.pow(2).mean(1, keepdim=True) + torch.finfo(torch.float64).eps).sqrt()
+        scaled = (
+            state / (state.pow(2).mean(1, keepdim=True) + torch.finfo(torch.float64).eps).sqrt()
+        )
         inner = F.gelu((scaled * block.norm.weight) @ block.inner.weight.T + block.inner.bias)
         state = state + inner @ block.outer.weight.T + block.outer.bias
     e = state @ network.out.weight.T + network.out.bias

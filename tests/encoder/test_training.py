@@ -1,4 +1,4 @@
-"""Training: the loss against the library's, the gradient, going on after a break, and what fails."""
+"""Training: loss and gradient against the library's, going on after a break, and what fails."""
 
 import math
 

@@ -37,7 +37,7 @@ def result_of(spec):
 def test_passages_are_both_halves_in_order_and_are_held_to_their_digest(tiny):
     chosen = Passages.of("unseen", "tiny", 27, 28)
     halves = [h for p in list(passages("unseen"))[26:28] for h in (p.first_half, p.second_half)]
-    assert chosen.tokens("tiny") == [tuple(tiny.tokenizer.encode(half)) for half in halves]
+    assert list(chosen.tokens("tiny")) == [tuple(tiny.tokenizer.encode(half)) for half in halves]
     other = chosen.model_copy(update={"last": 27})
     with pytest.raises(ReproducerError, match="expected tokens of digest"):
         other.tokens("tiny")
@@ -49,7 +49,7 @@ def test_an_encoder_trains_on_passages_and_on_what_the_model_sampled():
     opening = TEXTS[0].prefix(2)
     sampled = ContinuationSpec(model="tiny", context=opening, n_continuations=2, n_tokens=7)
     result = result_of(encoder_spec(sampled=(sampled,)))
-    texts = encoder_spec().passages[0].tokens("tiny")
+    texts = list(encoder_spec().passages[0].tokens("tiny"))
     texts += [text.tokens for text in texts_of(result_of(sampled))]
     assert result.metrics["n_windows"] == sum(len(text) - 2 for text in texts)
     assert result.metrics["text_steps"] == [64] and len(result.metrics["accuracy"]) == 1
@@ -147,7 +147,9 @@ def test_a_fit_starts_at_the_encoders_vectors(tiny):
     arrays = result_of(encoded).arrays
     problem = spec.problem(tiny, [result_of(encoded)])
     np.testing.assert_array_equal(problem.rows, np.stack([arrays["e"][3], arrays["m"]]))
-    assert problem.index.tolist() == [[0, 1, 1]] and problem.targets.tolist() == [[*TEXTS[3].tokens]]
+    assert problem.index.tolist() == [[0, 1, 1]] and problem.targets.tolist() == [
+        [*TEXTS[3].tokens]
+    ]
     fitted = result_of(spec)
     np.testing.assert_allclose(
         fitted.arrays["trace_loss_nats"][0], arrays["nats_encoder"][3].mean(), rtol=1e-3

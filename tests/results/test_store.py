@@ -74,9 +74,7 @@ def test_a_key_that_is_not_its_specs_is_not_written(store):
         store.put(result(0, metrics={"loss_nats": [float("nan")]}))
 
 
-SWAP = (
-    "UPDATE results SET {0} = (SELECT {0} FROM results b WHERE b.key <> results.key)"
-)
+SWAP = "UPDATE results SET {0} = (SELECT {0} FROM results b WHERE b.key <> results.key)"
 TAMPERING = {
     "swapped keys": "UPDATE results SET key = CASE key WHEN '{a}' THEN 'x' ELSE '{a}' END",
     "swapped arrays": SWAP.format("arrays"),

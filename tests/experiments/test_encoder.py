@@ -1,0 +1,187 @@
+"""Encoders: which are trained on what, verdicts on frames with a known answer, tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reproducer import load_params, study
+from reproducer.errors import ReproducerError
+from reproducer.experiments import encoder as experiment
+from reproducer.results.known import Known, Nothing
+from reproducer.texts.sources import load_texts
+from tests.experiments.checks import answers_on_subsets, words
+
+N_PASSAGES = 26
+
+
+def around(mean, spread=0.05):
+    """An accuracy of each passage near `mean`."""
+    return lambda i: min(1.0, max(0.0, mean + spread * (-1) ** i + 0.001 * i))
+
+
+PLANTED = {
+    "prose": around(0.8),
+    "random": around(0.4),
+    "other": around(0.1),
+    "states": around(0.7),
+    "embeddings": around(0.3),
+    "encoded": lambda i: 10 + i % 3,
+    "long": lambda i: 60 + i % 5,
+}
+
+
+def frame(**changed):
+    """A frame as `rows` gives, of one window a passage."""
+    planted = PLANTED | changed
+    rows = []
+    common = {"model": "smollm2-135m", "profile": "test", "n_tokens": 4, "device": "a CPU"}
+    for name, source, accuracy in (
+        ("trained for N = 4", "unseen", "prose"),
+        ("trained for N = 4", "random", "random"),
+        ("design states", "unseen", "states"),
+        ("design embeddings", "unseen", "embeddings"),
+    ):
+        for i in range(N_PASSAGES):
+            others = dict.fromkeys(("mean", "nearest", "drawn"), planted["other"](i))
+            place = {"source": source, "text": f"{source}-{i}[0]", "passage": f"{source}-{i}"}
+            training = {"text_steps": 100.0, "n_parameters": 7.0}
+            curve = {"curve_text_steps": [50, 100], "curve": [0.1, 0.2]}
+            task = {"task": "encode", "encoder": name, "accuracy": planted[accuracy](i)}
+            rows.append(common | task | others | place | training | curve)
+    for name in ("encoded", "long"):
+        for i in range(N_PASSAGES):
+            step = planted[name](i)
+            arrived = step or 600
+            curve = np.where(np.arange(600) + 1 >= arrived, 1.0, 0.5)
+            place = {"source": "unseen", "text": f"unseen-{i}[0]", "passage": f"unseen-{i}"}
+            fit = {"task": "fit", "recipe": name, "accuracy": curve[-1], "curve": curve}
+            ends = {"arrived": arrived, "censored": step is None}
+            rows.append(common | fit | place | ends)
+    return pd.DataFrame(rows)
+
+
+ALL_TRUE = {
+    "encoder.reads": "holds",
+    "encoder.own": "holds",
+    "encoder.prose-first": "holds",
+    "encoder.states": "holds",
+    "encoder.sooner-than-long": "holds",
+}
+
+
+def test_planted_truth():
+    assert words(experiment.claims(frame())) == ALL_TRUE
+
+
+@pytest.mark.parametrize(
+    ("planted", "claim", "word"),
+    [
+        ({"prose": around(0.4)}, "reads", "does not hold"),
+        ({"prose": around(0.7, 0.3)}, "reads", "inconclusive"),
+        # What other e give back as well was not read from the text.
+        ({"other": around(0.95)}, "own", "does not hold"),
+        ({"other": around(0.7, 0.3)}, "own", "inconclusive"),
+        ({"random": around(0.8)}, "prose-first", "does not hold"),
+        ({"random": around(0.55, 0.4)}, "prose-first", "inconclusive"),
+        ({"states": around(0.2)}, "states", "does not hold"),
+        ({"states": around(0.5, 0.3)}, "states", "inconclusive"),
+        ({"long": lambda i: 20 + i % 3}, "sooner-than-long", "does not hold"),
+        ({"long": lambda i: 5 + 50 * (i % 2)}, "sooner-than-long", "inconclusive"),
+        # A text that never arrives leaves the ratio open on its side.
+        ({"encoded": lambda i: None if i < 3 else 1}, "sooner-than-long", "does not hold"),
+        ({"long": lambda i: None if i < 3 else 60 + i}, "sooner-than-long", "holds"),
+        ({"encoded": lambda i: None if i < 1 else 1}, "sooner-than-long", "inconclusive"),
+    ],
+)
+def test_planted_untruth(planted, claim, word):
+    got = words(experiment.claims(frame(**planted)))
+    assert got[f"encoder.{claim}"] == word
+    changed = {name for name in got if got[name] != ALL_TRUE[name]}
+    assert changed <= {f"encoder.{claim}", "encoder.prose-first"}
+
+
+def test_windows_of_a_passage_are_not_counted_as_texts_of_their_own():
+    one = frame()
+    two = pd.concat([one, one.assign(text=one["text"] + "+")], ignore_index=True)
+    by_id = [{v.id: v for v in experiment.claims(df)} for df in (one, two)]
+    assert by_id[1]["encoder.reads"].n == N_PASSAGES
+    assert by_id[1]["encoder.reads"].low == by_id[0]["encoder.reads"].low
+
+
+def test_without_both_designs_or_sources_the_claim_is_not_tested():
+    df = frame()
+    got = words(experiment.claims(df[~df["encoder"].eq("design states")]))
+    assert got["encoder.states"] == "not tested here"
+    got = words(experiment.claims(df[~df["source"].eq("random")]))
+    assert got["encoder.prose-first"] == "not tested here"
+
+
+def test_answers_on_any_rows():
+    answers_on_subsets(experiment, frame(), experiment.starts)
+
+
+def test_tables_tell_shares_and_steps():
+    table = experiment.table(frame(prose=lambda i: float(i % 2)))
+    row = table.loc[("trained for N = 4", "unseen")]
+    assert (row["tokens back"], row["whole texts"], row["N"]) == ("50%", "50%", "4")
+    starts = experiment.starts(frame(long=lambda i: None if i % 2 else 60))
+    assert starts.loc["long", "arrived at 0.95"] == "0.50"
+    assert starts.loc["long", "steps to 0.95"] == "≥ 330"
+
+
+def test_stretches_are_the_beginning_of_a_text_cut_up():
+    params = load_params("encoder", "smoke")
+    cut = experiment.stretches(params, "random", 3)
+    texts = load_texts("random", "tiny", params.n_texts, 3 * params.windows)
+    names = [f"{texts[0].id}[0]", f"{texts[0].id}[1]", f"{texts[1].id}[0]"]
+    assert [text.id for text in cut[:3]] == names
+    assert cut[1].tokens == texts[0].tokens[3:6]
+
+
+def test_each_encoder_starts_at_the_one_before():
+    params = load_params("encoder", "smoke", lengths=[1, 2, 2], text_steps=[8, 16, 24])
+    last = experiment.encoder(params)
+    assert (last.n_tokens, last.text_steps) == (2, 24)
+    assert (last.begun.n_tokens, last.begun.text_steps) == (2, 16)
+    assert last.begun.begun.begun is None
+    names = {name for name, _ in experiment.readings(params)}
+    assert names == {
+        "trained for N = 1",
+        "trained for N = 2",
+        *(f"design {d}" for d in params.designs),
+    }
+
+
+def test_what_is_trained_on_is_not_tested_on():
+    params = load_params("encoder", "smollm2")
+    first, last = experiment.TRAINED_ON["unseen"]
+    tested = {
+        int(text.id.partition("[")[0].removeprefix("unseen-"))
+        for text in experiment.stretches(params, "unseen", params.n_tokens)
+    }
+    assert not tested & set(range(first, last + 1)) and len(tested) == params.n_texts
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"lengths": [1, 2], "text_steps": [8]}, "as many text_steps as lengths"),
+        ({"lengths": [2, 1]}, "lengths that do not fall"),
+        ({"n_texts": 27}, "n_texts"),
+        ({"width": 12}, "width"),
+        ({"recipes": ["none"]}, "recipe"),
+        ({"sources": ["seen"]}, "sources"),
+    ],
+)
+def test_bad_parameters_are_refused(fields, fault):
+    with pytest.raises(ReproducerError, match=fault):
+        load_params("encoder", "smoke", **fields)
+
+
+def test_the_study_computes_what_it_asks_for():
+    params = load_params("encoder", "smoke")
+    df = study(params, progress=False)
+    assert all(spec in Known() for spec in experiment.specs(params, Nothing()))
+    assert (df["task"] == "encode").sum() == len(experiment.readings(params)) * 4
+    assert (df["task"] == "fit").sum() == 2 * params.n_texts
+    assert set(words(experiment.claims(df)).values()) == {"not tested here"}
