@@ -18,13 +18,8 @@ from pydantic import Field, PositiveFloat
 
 from reproducer.analysis.intervals import share_interval
 from reproducer.experiments import plots
-from reproducer.experiments.base import (
-    PROVENANCE_COLUMNS,
-    Protocol,
-    fit,
-    texts_of,
-    with_interval,
-)
+from reproducer.experiments.base import PROVENANCE_COLUMNS, Protocol, fit, texts_of
+from reproducer.experiments.cells import with_interval
 from reproducer.experiments.first_position_claims import ARRANGEMENT, CLAMPED, FREE, claims
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.models.card import model_card
