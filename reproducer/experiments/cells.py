@@ -28,9 +28,16 @@ def share(value: float | None) -> str:
 
 def with_interval(interval: Interval, digits: int = 2, signed: bool = False) -> str:
     """An estimate and its interval as a cell of a table, the interval only where there is one."""
+    if not interval.given:
+        return number(interval.estimate, digits, signed)
+    return with_ends(interval, digits, signed)
+
+
+def with_ends(interval: Interval, digits: int = 2, signed: bool = False) -> str:
+    """An estimate and the ends of its interval, a dash for each that there is not."""
     ends = interval.estimate, interval.low, interval.high
     centre, low, high = (number(value, digits, signed) for value in ends)
-    return f"{centre} ({low} … {high})" if interval.given else centre
+    return f"{centre} ({low} … {high})"
 
 
 def dashed(frame: pd.DataFrame, digits: int = 2) -> pd.DataFrame:
