@@ -68,3 +68,12 @@ def raw(store: Store, command: str, *values: Any) -> None:
 def key_of(spec: dict[str, Any]) -> str:
     """The key of a spec as JSON data."""
     return digest(spec)
+
+
+def set_aside(store: Store) -> list[tuple[str, str]]:
+    """The keys that a store found damaged, each with the reason."""
+    store.close()
+    connection = sqlite3.connect(store.path)
+    rows = connection.execute("SELECT key, reason FROM damaged").fetchall()
+    connection.close()
+    return rows
