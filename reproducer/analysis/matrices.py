@@ -1,9 +1,8 @@
-"""Do two sets of cosines between the same texts agree? Mantel's test.
+"""Do two sets of cosines between the same texts agree? Mantel's correlation.
 
-The statistic is Pearson's correlation over all pairs of texts. Pairs share texts, so its p-value
-comes from shuffling the texts of one matrix (Mantel 1967), and its interval from leaving out whole
-groups of texts. Drawing groups with replacement would pair a group with its own copy, whose cosines
-are 1 in both matrices.
+The statistic is Pearson's correlation over all pairs of texts (Mantel 1967). Pairs share texts, so
+its interval comes from leaving out whole groups of texts. Drawing groups with replacement would
+pair a group with its own copy, whose cosines are 1 in both matrices.
 """
 
 from __future__ import annotations
@@ -14,36 +13,23 @@ from reproducer.analysis.estimates import Interval
 from reproducer.analysis.intervals import statistic_interval
 from reproducer.errors import ReproducerError
 
-PERMUTATIONS = 999
 
-
-def pair_correlation(a: np.ndarray, b: np.ndarray, pairs: np.ndarray | None = None) -> float:
+def pair_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Correlation of two symmetric matrices (n, n) over their pairs i ≠ j.
 
-    `pairs` (n, n) bool, symmetric, restricts them. NaN if one side is constant.
+    NaN if one side is constant.
+
+    Raises:
+        ReproducerError: matrices of different shapes, not square, or of fewer than 3 texts.
     """
-    mask = np.triu(_mask(a, b, pairs))
-    x, y = _standard(a[mask]), _standard(b[mask])
-    return float(x @ y) if x.any() and y.any() else float("nan")
-
-
-def mantel(
-    a: np.ndarray, b: np.ndarray, n_permutations: int = PERMUTATIONS, seed: int = 0
-) -> tuple[float, float]:
-    """(correlation, one-sided permutation p) of two symmetric matrices (n, n)."""
+    if a.shape != b.shape or a.shape[0] != a.shape[1] or len(a) < 3:
+        raise ReproducerError(
+            f"expected two square matrices over the same 3 or more texts, got {a.shape} "
+            f"and {b.shape}"
+        )
     above = np.triu_indices(len(a), 1)
-    _mask(a, b, None)
     x, y = _standard(a[above]), _standard(b[above])
-    observed = float(x @ y)
-    spread = np.zeros_like(a, dtype=float)
-    spread[above] = x
-    spread += spread.T
-    draw = np.random.default_rng(seed)
-    as_high = 0
-    for _ in range(n_permutations):
-        order = draw.permutation(len(a))
-        as_high += spread[np.ix_(order, order)][above] @ y >= observed - 1e-12
-    return observed, (1 + as_high) / (1 + n_permutations)
+    return float(x @ y) if x.any() and y.any() else float("nan")
 
 
 def mantel_interval(a: np.ndarray, b: np.ndarray, groups: np.ndarray) -> Interval:
@@ -56,16 +42,6 @@ def mantel_interval(a: np.ndarray, b: np.ndarray, groups: np.ndarray) -> Interva
         return pair_correlation(a[inside], b[inside]) if kept.sum() >= 3 else float("nan")
 
     return statistic_interval(len(names), correlation, bounds=(-1.0, 1.0))
-
-
-def _mask(a: np.ndarray, b: np.ndarray, pairs: np.ndarray | None) -> np.ndarray:
-    if a.shape != b.shape or a.shape[0] != a.shape[1] or len(a) < 3:
-        raise ReproducerError(
-            f"expected two square matrices over the same 3 or more texts, got {a.shape} "
-            f"and {b.shape}"
-        )
-    mask = ~np.eye(len(a), dtype=bool)
-    return mask if pairs is None else mask & pairs
 
 
 def _standard(values: np.ndarray) -> np.ndarray:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from numpy.typing import NDArray
 
 from reproducer.analysis.estimates import ALPHA, CLOPPER_PEARSON, Interval, student
 
@@ -23,7 +20,7 @@ def smallest_effect(
 
     where arm is how far the interval reaches toward it at n units. An estimate falls short
     of the truth by more than z · error in a fifth of the samples. Exact for a share, whose spread
-    follows from its value. `simulated_smallest_effect` is the slow check.
+    follows from its value.
 
     Args:
         above: whether the effect is to be seen above `boundary`, or below it.
@@ -50,39 +47,6 @@ def smallest_effect(
         arm *= shrink * student(ALPHA, n) / student(ALPHA, sized.n)
         error *= shrink
     reach = arm + float(ndtri(POWER)) * error
-    return back(to(boundary) + reach) if above else back(to(boundary) - reach)
-
-
-def simulated_smallest_effect(
-    interval_of: Callable[[NDArray], Interval],
-    n_units: int,
-    boundary: float,
-    *,
-    above: bool = True,
-    n: int | None = None,
-    n_simulations: int = 400,
-    seed: int = 0,
-) -> float:
-    """`smallest_effect` by simulation, for intervals that move with the data.
-
-    Draws samples of n units from the data, whose estimate is the truth there. Where a shift of the
-    data on the interval's scale shifts the interval by as much, an effect is shown in those samples
-    whose arm is shorter than the effect's distance from the boundary: the answer is the
-    0.8-quantile of the arms. Samples without an interval show nothing.
-
-    Args:
-        interval_of: the interval of an array of unit numbers, which may repeat.
-    """
-    truth = interval_of(np.arange(n_units))
-    to, back = truth.scale.to, truth.scale.back
-    draw = np.random.default_rng(seed)
-    drawn = (draw.integers(n_units, size=n or n_units) for _ in range(n_simulations))
-    made = [interval_of(indices) for indices in drawn]
-    centre = to(truth.estimate)
-    arms = [
-        (centre - to(i.low) if above else to(i.high) - centre) if i.given else np.inf for i in made
-    ]
-    reach = float(np.quantile(arms, POWER, method="inverted_cdf"))
     return back(to(boundary) + reach) if above else back(to(boundary) - reach)
 
 

@@ -163,18 +163,24 @@ def reconstruct(lm: LanguageModel, result: Result) -> list[int]:
     return logits[0, problem.offset :].argmax(-1).tolist()
 
 
+def coloured(parts: Sequence[Span]) -> RichText:
+    """What came back, for the terminal: wrong parts in red and in brackets."""
+    shown = RichText()
+    for span in parts:
+        if span.right:
+            shown.append(span.came, style="green")
+        else:
+            shown.append(f"[{span.came} ≠ {span.wanted}]", style="bold red")
+    return shown
+
+
 def marked(fitted: FittedText, command_seconds: float) -> RichText:
     """A few lines for the terminal: what came back, wrong parts in red and in brackets.
 
     `command_seconds`: how long the whole command has taken, which is more than the fit.
     """
     facts = fitted.summary()
-    shown = RichText()
-    for span in fitted.spans:
-        if span.right:
-            shown.append(span.came, style="green")
-        else:
-            shown.append(f"[{span.came} ≠ {span.wanted}]", style="bold red")
+    shown = coloured(fitted.spans)
     right = round(facts["accuracy"] * facts["n_tokens"])
     share = f", its share of {fitted.n_seeds} starts side by side" if fitted.n_seeds > 1 else ""
     shown.append(

@@ -12,7 +12,7 @@ from IPython.display import HTML
 from reproducer.app.reconstructions import came_back, shown_fits
 from reproducer.app.tokens import pieces, tokens_html
 from reproducer.experiments import EXPERIMENTS
-from reproducer.experiments.base import number
+from reproducer.experiments.cells import number
 from reproducer.experiments.claims import Verdict
 from reproducer.experiments.profiles import load_params
 from reproducer.experiments.study import wanted

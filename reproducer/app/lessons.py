@@ -8,7 +8,7 @@ from html import escape
 from IPython.display import HTML
 
 from reproducer.app.landing import UNTESTED
-from reproducer.experiments.base import number
+from reproducer.experiments.cells import number
 from reproducer.experiments.claims import Verdict
 
 N_SENTENCES = 10

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from IPython.display import HTML, Markdown
 
-from reproducer.experiments.base import cut_note, number, scale_note, tested
+from reproducer.experiments.base import cut_note, scale_note, tested
+from reproducer.experiments.cells import number
 from reproducer.experiments.claims import Verdict
 from reproducer.experiments.ledger import verdicts_of
 from reproducer.experiments.profiles import SHIPPED, ExperimentParams, load_params

@@ -20,12 +20,12 @@ from reproducer.experiments.base import (
     Protocol,
     SolvedParams,
     TeacherName,
-    dashed,
     decoded,
     fit,
     fit_frame,
     texts_of,
 )
+from reproducer.experiments.cells import dashed
 from reproducer.experiments.claims import Verdict, above, below, verdict, within
 from reproducer.results.fits import FitSpec, Regularizer
 from reproducer.results.known import Known

@@ -14,6 +14,7 @@ from pydantic import Field, PositiveInt
 
 from reproducer.analysis.intervals import mean_interval
 from reproducer.experiments import base, plots
+from reproducer.experiments.cells import mean_std, spread
 from reproducer.experiments.claims import Verdict, above, below, verdict
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.published import published
@@ -65,9 +66,9 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
 def table(df: pd.DataFrame) -> pd.DataFrame:
     """Accuracy, mean ± standard deviation over texts: ours, then the paper's Table 1."""
     theirs = published("arrangements").assign(run="paper (Llama-3.2-1B)")
-    theirs["cell"] = list(map(base.spread, theirs["accuracy_mean"], theirs["accuracy_std"]))
+    theirs["cell"] = list(map(spread, theirs["accuracy_mean"], theirs["accuracy_std"]))
     groups = df.groupby(["model", "arrangement", "n_tokens"])["accuracy"]
-    ours = groups.agg(base.mean_std).rename("cell").reset_index()
+    ours = groups.agg(mean_std).rename("cell").reset_index()
     ours["run"] = "ours (" + ours["model"] + ")"
     both = pd.concat([ours, theirs])
     wide = both.pivot(index="arrangement", columns=["run", "n_tokens"], values="cell")

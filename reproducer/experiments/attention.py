@@ -20,12 +20,12 @@ from reproducer.experiments import plots
 from reproducer.experiments.base import (
     ArrangementName,
     Protocol,
-    dashed,
     fit,
     fit_frame,
     texts_of,
     with_readings,
 )
+from reproducer.experiments.cells import dashed
 from reproducer.experiments.claims import Verdict, above, verdict
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.readings.attention import AttentionSpec

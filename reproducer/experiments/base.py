@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, Field
 
 from reproducer.errors import require_name
-from reproducer.experiments.cells import number
 from reproducer.experiments.profiles import ExperimentParams, load_params
 from reproducer.models.card import model_card
 from reproducer.results.fits import FitSpec
@@ -24,9 +22,6 @@ from reproducer.solver.arrangements import arrangement
 from reproducer.solver.recipes import RECIPES, Recipe, recipe
 from reproducer.texts.sources import PASSAGES, Text, load_texts
 from reproducer.texts.teachers import TEACHERS
-
-if TYPE_CHECKING:
-    from reproducer.analysis.estimates import Interval
 
 # What a run is on, not how much of it there is: pages name these in their own words.
 SUBJECTS = {"profile", "model", "models", "source", "sources", "controls"}
@@ -150,41 +145,6 @@ def _fit_rows(result: Result) -> Iterable[dict]:
             "seconds": metrics["seconds"],
             **{name: result.provenance[name] for name in PROVENANCE_COLUMNS},
         }
-
-
-def share(value: float | None) -> str:
-    """A share as a cell of a table, in per cent; a dash where there is none."""
-    return "–" if value is None or math.isnan(value) else f"{value:.0%}"
-
-
-def with_interval(interval: Interval, digits: int = 2, signed: bool = False) -> str:
-    """An estimate and its interval as a cell of a table, the interval only where there is one."""
-    ends = interval.estimate, interval.low, interval.high
-    centre, low, high = (number(value, digits, signed) for value in ends)
-    return f"{centre} ({low} … {high})" if interval.given else centre
-
-
-def dashed(frame: pd.DataFrame, digits: int = 2) -> pd.DataFrame:
-    """A table's numbers as text of so many digits; a dash where there is none."""
-    return frame.map(lambda value: number(value, digits))
-
-
-def mean_std(values: pd.Series, digits: int = 2) -> str:
-    """A cell of a table: mean ± standard deviation of a sample; a dash if it has no values."""
-    return spread(values.mean(), values.std(ddof=0), digits)
-
-
-def spread(mean: float, std: float, digits: int = 2) -> str:
-    """A mean and a standard deviation as a cell of a table; a dash where there is no mean."""
-    if math.isnan(mean):
-        return "–"
-    return f"{number(mean, digits)}\u00a0±\u00a0{number(std, digits)}"
-
-
-def table_of(cells: dict[tuple, dict[str, Any]], names: Sequence[str]) -> pd.DataFrame:
-    """A table from its rows, by their place in the levels `names` of the index."""
-    index = pd.MultiIndex.from_tuples(list(cells), names=names)
-    return pd.DataFrame(list(cells.values()), index=index)
 
 
 def on_one_device(timings: Sequence[Result]) -> list[Result]:

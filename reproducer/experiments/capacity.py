@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from reproducer.analysis.intervals import ratio_interval
 from reproducer.errors import ReproducerError
-from reproducer.experiments import base, plots
+from reproducer.experiments import base, cells, plots
 from reproducer.experiments.claims import Verdict, above, below, verdict, within
 from reproducer.experiments.held import (
     CENSORING,
@@ -121,7 +121,7 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
     deviation over texts. The paper's cells are `longest; nats`.
     """
     ours = capacities(df).assign(kind=lambda d: d["source"].map(kind))
-    mean_std, mean = partial(base.mean_std, digits=1), lambda values: base.number(values.mean())
+    mean_std, mean = partial(cells.mean_std, digits=1), lambda values: cells.number(values.mean())
     columns = {}
     for model, of_model in ours.groupby("model", sort=False):
         groups = of_model.groupby(["way", "kind"])

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from reproducer.experiments.cells import number
+from reproducer.experiments.cells import with_ends
 from reproducer.experiments.criteria import (
     Criterion,
     Outcome,
@@ -264,9 +264,8 @@ def _all_told(parts: Sequence[Part], outcomes: Sequence[Outcome], unit: str) -> 
 
 def _told(part: Part, outcome: Outcome, unit: str) -> str:
     i = part.interval
-    ours, low, high = map(number, (i.estimate, i.low, i.high))
     said = outcome if i.given else f"needs {_in_units(i.needs, unit)}"
-    return part.titled(f"{ours} ({low} … {high}), n = {i.n}, {part.criterion}: {said}")
+    return part.titled(f"{with_ends(i)}, n = {i.n}, {part.criterion}: {said}")
 
 
 def _in_units(need: str, unit: str) -> str:

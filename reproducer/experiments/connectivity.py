@@ -13,6 +13,7 @@ from pydantic import Field
 from reproducer.analysis.estimates import Interval
 from reproducer.analysis.intervals import mean_interval
 from reproducer.experiments import base, plots
+from reproducer.experiments.cells import number
 from reproducer.experiments.claims import Verdict, above, below, verdict
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.readings.curves import CurveSpec, End, PathSpec
@@ -153,10 +154,10 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
         stretch = pairs.loc[pairs["connected"], "stretch"]
         cells[text] = {
             "pairs": len(pairs),
-            **{f"fall, {label}": base.number(pairs[path].mean()) for path, label in PATHS.items()},
+            **{f"fall, {label}": number(pairs[path].mean()) for path, label in PATHS.items()},
             "connected pairs": pairs["connected"].sum(),
-            "arc ÷ chord, mean": base.number(stretch.mean(), 3),
-            "arc ÷ chord, longest": base.number(stretch.max(), 3),
+            "arc ÷ chord, mean": number(stretch.mean(), 3),
+            "arc ÷ chord, longest": number(stretch.max(), 3),
         }
     return pd.DataFrame.from_dict(cells, orient="index").rename_axis("text")
 

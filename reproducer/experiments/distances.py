@@ -14,6 +14,7 @@ import pandas as pd
 from pydantic import Field
 
 from reproducer.experiments import base, plots
+from reproducer.experiments.cells import number, table_of, with_interval
 from reproducer.experiments.claims import Verdict, above, verdict
 from reproducer.experiments.pairs import (
     DESIGN,
@@ -171,10 +172,10 @@ def effect_table(df: pd.DataFrame) -> pd.DataFrame:
             means = [pairs.loc[mask, "distance"].mean() for mask in compared(pairs, near, far)]
             cells[*design, near, far] = {
                 "contexts": chance.n,
-                "chance": base.with_interval(chance),
-                "gap": base.number(means[1] - means[0], signed=True),
+                "chance": with_interval(chance),
+                "gap": number(means[1] - means[0], signed=True),
             }
-    return base.table_of(cells, [*DESIGN, "nearer", "farther"])
+    return table_of(cells, [*DESIGN, "nearer", "farther"])
 
 
 def figure(df: pd.DataFrame) -> plots.Figure:

@@ -27,10 +27,9 @@ from reproducer.experiments.base import (
     decoded,
     fit,
     fit_frame,
-    number,
     texts_of,
-    with_interval,
 )
+from reproducer.experiments.cells import number, with_interval
 from reproducer.experiments.claims import Criterion, Part, Verdict, above, verdict
 from reproducer.results.fits import FitSpec, Regularizer
 from reproducer.results.known import Known

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
-from reproducer.experiments import base, plots
+from reproducer.experiments import base, cells, plots
 from reproducer.experiments.encoder_claims import ENCODED, claims
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.recipes import TARGET, best_so_far, first_step
@@ -250,18 +250,18 @@ def _fitted(results: list[Result], params: Params) -> pd.DataFrame:
 
 def table(df: pd.DataFrame) -> pd.DataFrame:
     """What comes back in one pass, for each encoder and source, and what other `e` give back."""
-    cells = {}
+    lines = {}
     encoded = df[df["task"] == "encode"] if len(df) else df
     for keys, group in encoded.groupby(["encoder", "source"], sort=False) if len(df) else ():
-        cells[keys] = {
+        lines[keys] = {
             "N": f"{group['n_tokens'].iloc[0]}",
             "text-steps": f"{group['text_steps'].iloc[0]:,.0f}",
             "texts": f"{len(group)}",
-            "tokens back": base.share(group["accuracy"].mean()),
-            "whole texts": base.share((group["accuracy"] == 1).mean()),
-            **{f"{e} e": base.share(group[e].mean()) for e in EncodedSpec.E_FROM[1:]},
+            "tokens back": cells.share(group["accuracy"].mean()),
+            "whole texts": cells.share((group["accuracy"] == 1).mean()),
+            **{f"{e} e": cells.share(group[e].mean()) for e in EncodedSpec.E_FROM[1:]},
         }
-    return base.table_of(cells, ["encoder", "source"])
+    return cells.table_of(lines, ["encoder", "source"])
 
 
 def starts(df: pd.DataFrame) -> pd.DataFrame:
@@ -293,4 +293,5 @@ def figure(df: pd.DataFrame) -> plots.Figure:
 
 def note(df: pd.DataFrame) -> str:
     """One line for the page: which encoder, tested on how many texts."""
-    return base.note(df, "an encoder of {n_parameters:,.0f} weights.")
+    last = df[df["encoder"].str.startswith("trained", na=False)].tail(1) if len(df) else df
+    return base.note(last, "an encoder of {n_parameters:,.0f} weights.")

@@ -18,13 +18,8 @@ from pydantic import Field, PositiveFloat
 
 from reproducer.analysis.intervals import share_interval
 from reproducer.experiments import plots
-from reproducer.experiments.base import (
-    PROVENANCE_COLUMNS,
-    Protocol,
-    fit,
-    texts_of,
-    with_interval,
-)
+from reproducer.experiments.base import PROVENANCE_COLUMNS, Protocol, fit, texts_of
+from reproducer.experiments.cells import with_interval
 from reproducer.experiments.first_position_claims import ARRANGEMENT, CLAMPED, FREE, claims
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.models.card import model_card
@@ -36,7 +31,7 @@ from reproducer.results.fits import FitSpec
 from reproducer.results.known import Known
 from reproducer.results.solutions import accuracies
 from reproducer.results.specs import Result, Spec
-from reproducer.solver.recipes import Recipe, recipe
+from reproducer.solver.recipes import recipe, scaled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,17 +103,6 @@ def words_at(
         ReachSpec(model=model, recipe=rule, seed=params.seed, word=word, before=before)
         for word in sampled_words(params, model)
     ]
-
-
-def scaled(rule: Recipe, scale: float) -> Recipe:
-    """The recipe from starts `scale` times as long, moving as fast in proportion, cold.
-
-    Gradients shrink as inputs grow, and AdamW decays by the learning rate times the weight decay:
-    eps and weight decay go down by the scale, so that a step is the same but for its length.
-    """
-    longer = {"init_std": rule.init_std * scale, "lr": rule.lr * scale}
-    shorter = {"eps": rule.eps / scale, "weight_decay": rule.weight_decay / scale}
-    return rule.model_copy(update=longer | shorter | {"warm_m": "", "restart_every": 0})
 
 
 def sampled_words(params: Params, model: str) -> list[int]:

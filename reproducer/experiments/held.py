@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from reproducer.analysis.prefix_search import Strategy, search_prefix
-from reproducer.experiments.base import PROVENANCE_COLUMNS, share
+from reproducer.experiments.base import PROVENANCE_COLUMNS
+from reproducer.experiments.cells import share
 from reproducer.experiments.trials import GENERATED, N_MEM, THRESHOLD, Setting, Trials
 from reproducer.readings.surprisal import text_information
 from reproducer.results.known import Known

@@ -19,6 +19,7 @@ from reproducer.analysis.estimates import Interval
 from reproducer.analysis.intervals import ratio_interval
 from reproducer.errors import ReproducerError
 from reproducer.experiments import base, plots
+from reproducer.experiments.cells import dashed, number, share, with_interval
 from reproducer.experiments.claims import Verdict, below, verdict, within
 from reproducer.experiments.held import (
     CENSORING,
@@ -159,12 +160,12 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
                     **dict(zip(("model", "source"), place, strict=True)),
                     "texts": len(both),
                     **{
-                        f"{unit}, {side}": base.number(means[column, side], 1)
+                        f"{unit}, {side}": number(means[column, side], 1)
                         for column, unit in (("held_tokens", "tokens"), ("nats", "nats"))
                         for side in SIDES
                     },
-                    "greedy": base.share(greedy.get(place)),
-                    "ratio of nats": base.with_interval(_ratio_of(both["nats"])),
+                    "greedy": share(greedy.get(place)),
+                    "ratio of nats": with_interval(_ratio_of(both["nats"])),
                     "paper's ratio": "about 2 (1 … 5)",
                 }
             )
@@ -188,7 +189,7 @@ def control_table(df: pd.DataFrame) -> pd.DataFrame:
     means = df.assign(weights=weights).pivot_table(
         index=["way", "first", "source"], columns=["weights", "model"], values="held_tokens"
     )
-    return base.dashed(means, 1)
+    return dashed(means, 1)
 
 
 def figure(df: pd.DataFrame) -> plots.Figure:

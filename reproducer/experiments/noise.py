@@ -18,7 +18,8 @@ from pydantic import Field, field_validator
 from reproducer.analysis.intervals import mean_interval
 from reproducer.analysis.spreads import spread_interval
 from reproducer.experiments import attention, plots
-from reproducer.experiments.base import Protocol, fit_frame, number, with_readings
+from reproducer.experiments.base import Protocol, fit_frame, with_readings
+from reproducer.experiments.cells import number
 from reproducer.experiments.claims import Verdict, below, verdict
 from reproducer.readings.noise import NOISES, NoiseSpec, halving_alpha
 from reproducer.results.known import Known

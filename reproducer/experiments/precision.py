@@ -14,15 +14,8 @@ from pydantic import Field
 from reproducer.analysis.estimates import Interval
 from reproducer.analysis.intervals import mean_interval
 from reproducer.experiments import plots
-from reproducer.experiments.base import (
-    ArrangementName,
-    Protocol,
-    fit,
-    fit_frame,
-    number,
-    texts_of,
-    with_interval,
-)
+from reproducer.experiments.base import ArrangementName, Protocol, fit, fit_frame, texts_of
+from reproducer.experiments.cells import number, with_interval
 from reproducer.experiments.claims import Part, Verdict, verdict, within
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.results.fits import FitSpec

@@ -1,8 +1,9 @@
 """Profiles: at which scale the experiments run. They hold overrides only.
 
 Every experiment has a pydantic `Params` with defaults; a profile says what it changes of them, for
-all experiments (`common`) or for one. A profile is named (`quick` is `profiles/quick.yaml`) or is
-any other YAML file, given by its path. Unknown keys are errors.
+all experiments (`common`) or for one. It may change another profile, its `base`, instead. A
+profile is named (`quick` is `profiles/quick.yaml`) or is any other YAML file, given by its path.
+Unknown keys are errors.
 """
 
 from __future__ import annotations
@@ -124,17 +125,38 @@ def profile_name(profile: str) -> str:
 
 
 def profile_overrides(profile: str) -> dict[str, dict[str, Any]]:
-    """The file of a profile: experiment (or `common`) → field → value.
+    """What a profile and its bases say: experiment (or `common`) → field → value.
+
+    Under each name a profile's own fields win over those of its base; a name that it sets to null
+    takes nothing from the base.
 
     Raises:
-        ReproducerError: no such profile, or a file that is not YAML of that form.
+        ReproducerError: no such profile, a file that is not YAML of that form, or a base
+            that leads back.
     """
-    path = profile_file(profile)
-    return _read(path, path.stat().st_mtime_ns)
+    merged: dict[str, dict[str, Any]] = {}
+    for content in reversed(_with_bases(profile)):
+        for name, fields in content.items():
+            merged[name] = {} if fields is None else merged.get(name, {}) | fields
+    return merged
+
+
+def _with_bases(profile: str) -> list[dict[str, dict[str, Any] | None]]:
+    """What is written in the file of a profile, in that of its base, and so on."""
+    contents: dict[Path, dict] = {}
+    while profile is not None:
+        path = profile_file(profile)
+        if path in contents:
+            circle = " → ".join(file.name for file in (*contents, path))
+            raise ReproducerError(f"{path}: expected a base that does not lead back, got {circle}")
+        content = _read(path, path.stat().st_mtime_ns)
+        profile = content.get("base")
+        contents[path] = {name: fields for name, fields in content.items() if name != "base"}
+    return list(contents.values())
 
 
 @lru_cache
-def _read(path: Path, _written: int) -> dict[str, dict[str, Any]]:
+def _read(path: Path, _written: int) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     # Beside its own error the library raises whatever its parts do, and runs out of stack.
@@ -143,9 +165,10 @@ def _read(path: Path, _written: int) -> dict[str, dict[str, Any]]:
     if not isinstance(content, dict):
         raise ReproducerError(f"{path}: expected experiments with fields, got {content!r:.40}")
     for name, fields in content.items():
-        if not isinstance(fields, dict | None):
+        require_name(f"experiment in {path}", name, ["base", "common", *EXPERIMENTS])
+        if name != "base" and not isinstance(fields, dict | None):
             raise ReproducerError(f"{path}: expected fields under {name!r}, got {fields!r:.40}")
-    return {name: fields or {} for name, fields in content.items()}
+    return content
 
 
 def load_params(experiment: str, profile: str, /, **overrides: Any) -> ExperimentParams:
@@ -160,8 +183,6 @@ def load_params(experiment: str, profile: str, /, **overrides: Any) -> Experimen
     params_class = load_experiment(experiment).Params
     chosen = profile_overrides(profile)
     place = profile if profile.endswith(ENDINGS) else f"profiles/{profile}.yaml"
-    for name in chosen:
-        require_name(f"experiment in {place}", name, ["common", *EXPERIMENTS])
     common = {k: v for k, v in chosen.get("common", {}).items() if k in params_class.model_fields}
     for field in chosen.get("common", {}).keys() - common.keys():
         require_name(f"parameter for all experiments in {place}", field, _all_fields())

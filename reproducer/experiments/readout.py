@@ -13,6 +13,7 @@ from pydantic import Field
 
 from reproducer.analysis.dyads import gain_interval, gains
 from reproducer.experiments import base, plots
+from reproducer.experiments.cells import number, table_of, with_interval
 from reproducer.experiments.claims import Part, Verdict, above, below, judge, verdict
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.models.card import model_card
@@ -167,12 +168,12 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
     for keys, group in df.groupby(["temperature", "prompt"], sort=False) if len(df) else ():
         cells[keys] = {}
         for name in REFERENCES:
-            cells[keys][f"similarity to own {name}"] = base.number(group[f"{name}_own"].mean(), 3)
+            cells[keys][f"similarity to own {name}"] = number(group[f"{name}_own"].mean(), 3)
             gain = gain_interval(group[f"{name}_gain"])
-            cells[keys][f"gain, {name}"] = base.with_interval(gain, 3, signed=True)
+            cells[keys][f"gain, {name}"] = with_interval(gain, 3, signed=True)
         for n in (1, 2):
-            cells[keys][f"distinct-{n}"] = base.number(group[f"distinct_{n}"].mean())
-    return base.table_of(cells, ["temperature", "prompt"])
+            cells[keys][f"distinct-{n}"] = number(group[f"distinct_{n}"].mean())
+    return table_of(cells, ["temperature", "prompt"])
 
 
 def figure(df: pd.DataFrame) -> plots.Figure:

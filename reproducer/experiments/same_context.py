@@ -13,6 +13,7 @@ import pandas as pd
 from reproducer.analysis.clusters import cosine_distances
 from reproducer.analysis.estimates import Interval
 from reproducer.experiments import base, distances, plots
+from reproducer.experiments.cells import table_of, with_interval
 from reproducer.experiments.claims import Part, Verdict, verdict
 from reproducer.experiments.distances import CLOSER
 from reproducer.experiments.pairs import (
@@ -95,10 +96,10 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
     cells = {}
     for design, pairs in df.groupby(DESIGN) if len(df) else ():
         plain = closer(pairs)
-        cells[design] = {"contexts": plain.n, "as they are": base.with_interval(plain)}
+        cells[design] = {"contexts": plain.n, "as they are": with_interval(plain)}
         for measure, words in MEASURES.items():
-            cells[design][f"at equal {words}"] = base.with_interval(at_equal(pairs, measure))
-    return base.table_of(cells, DESIGN)
+            cells[design][f"at equal {words}"] = with_interval(at_equal(pairs, measure))
+    return table_of(cells, DESIGN)
 
 
 def figure(df: pd.DataFrame) -> plots.Figure:

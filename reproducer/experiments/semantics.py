@@ -31,11 +31,10 @@ from reproducer.experiments.base import (
     Protocol,
     SolvedParams,
     fit,
-    number,
     recipes_of,
     vector_frame,
-    with_interval,
 )
+from reproducer.experiments.cells import number, with_interval
 from reproducer.experiments.claims import Verdict, above, verdict
 from reproducer.models.card import model_card
 from reproducer.readings.paraphrases import paraphrase_specs, written_families

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from reproducer.analysis.intervals import share_interval
 from reproducer.errors import ReproducerError
 from reproducer.experiments import base, plots
+from reproducer.experiments.cells import mean_std, spread
 from reproducer.experiments.claims import Verdict, above, verdict
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.published import published
@@ -144,13 +145,13 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
     to `HELD`; `avg` averages over seeds and texts.
     """
     theirs = published("sharing").assign(run="paper (Llama-3.2-1B)")
-    theirs["cell"] = list(map(base.spread, theirs["accuracy_mean"], theirs["accuracy_std"]))
+    theirs["cell"] = list(map(spread, theirs["accuracy_mean"], theirs["accuracy_std"]))
     ours = []
     for model, shared, size in df[["model", "shared", "group_size"]].drop_duplicates().to_numpy():
         texts, groups = by_seed(df, shared, size), by_seed(df, shared, size, "group").max(axis=1)
-        best, every = base.mean_std(texts.max(axis=1)), base.mean_std(texts.stack())
+        best, every = mean_std(texts.max(axis=1)), mean_std(texts.stack())
         held = f"{(groups >= HELD).sum()} of {len(groups)}" if len(groups) else "–"
-        cells = zip(AGGREGATES, (best, base.mean_std(groups), held, every), strict=True)
+        cells = zip(AGGREGATES, (best, mean_std(groups), held, every), strict=True)
         ours += [(f"ours ({model})", shared, name, size, cell) for name, cell in cells]
     columns = ["run", "shared", "aggregate", "group_size", "cell"]
     both = pd.concat([pd.DataFrame(ours, columns=columns), theirs])

@@ -23,12 +23,10 @@ from reproducer.experiments.base import (
     Protocol,
     SolvedParams,
     fit,
-    mean_std,
-    number,
     recipes_of,
     vector_frame,
-    with_interval,
 )
+from reproducer.experiments.cells import mean_std, number, with_interval
 from reproducer.experiments.claims import Verdict, above, verdict
 from reproducer.models.card import model_card
 from reproducer.results.fits import FitSpec

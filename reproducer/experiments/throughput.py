@@ -13,6 +13,7 @@ from reproducer.analysis.crossings import first_reached
 from reproducer.analysis.intervals import share_interval
 from reproducer.errors import ReproducerError
 from reproducer.experiments import base, plots
+from reproducer.experiments.cells import number
 from reproducer.experiments.claims import NOT_IN_PAPERS, Verdict, above, verdict
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.published import published
@@ -115,9 +116,7 @@ def ratios(df: pd.DataFrame) -> pd.DataFrame:
 def table(df: pd.DataFrame) -> pd.DataFrame:
     """Tokens a second of both ways and their ratio."""
     digits = {"one pass": 0, "autoregressive": 1, "ratio": 1}
-    return ratios(df).apply(
-        lambda column: column.map(lambda v: base.number(v, digits[column.name]))
-    )
+    return ratios(df).apply(lambda column: column.map(lambda v: number(v, digits[column.name])))
 
 
 def crossover_table(df: pd.DataFrame) -> pd.DataFrame:

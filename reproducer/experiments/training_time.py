@@ -11,6 +11,7 @@ from pydantic import Field
 
 from reproducer.analysis.intervals import ratio_interval
 from reproducer.experiments import base, plots
+from reproducer.experiments.cells import number
 from reproducer.experiments.claims import Verdict, below, verdict
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.published import published
@@ -153,7 +154,7 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
         "paper, seconds a fit": (means["paper"], 0),
         "steps in the paper's time": (means["paper"] / means["step_seconds"], 0),
     }
-    cells = {name: v.map(lambda x, d=d: base.number(x, d)) for name, (v, d) in columns.items()}
+    cells = {name: v.map(lambda x, d=d: number(x, d)) for name, (v, d) in columns.items()}
     return pd.DataFrame({name: c for name, c in cells.items() if (c != "–").any()})
 
 

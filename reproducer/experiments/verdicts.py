@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reproducer.experiments.base import number
+from reproducer.experiments.cells import number
 from reproducer.experiments.claims import Verdict
 
 if TYPE_CHECKING:

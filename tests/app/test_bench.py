@@ -10,7 +10,7 @@ from reproducer.errors import ReproducerError
 from reproducer.models.peak import PeakMemory, matmul_flops_per_input, matmul_peak_flops
 from reproducer.solver.recipes import recipe
 from reproducer.solver.solve import solve
-from tests.solver.test_solve import fit_specs
+from tests.solver.fits import fit_specs
 
 
 def test_the_obvious_loop_and_the_solver_agree(tiny):

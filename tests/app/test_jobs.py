@@ -97,10 +97,8 @@ class TestGpus:
 
 def command(folder, name, printed, status=0):
     path = folder / name
-    path.write_text(
-        f"#!/bin/sh\necho \"$@\" >> {folder}/{name}.log\ncat <<'END'\n{printed}\nEND\n"
-        f"exit {status}\n"
-    )
+    path.write_text(f"#!/bin/sh\necho \"$@\" >> {folder}/{name}.log\ncat <<'END'\n{printed}\nEND\n"
+                    f"exit {status}\n")
     path.chmod(0o755)
 
 
@@ -137,7 +135,7 @@ class TestSlurm:
         command(tmp_path, "squeue", "7_1\n8_0")
         command(tmp_path, "scancel", "")
         (tmp_path / "scancel").write_text(
-            f'#!/bin/sh\necho "$@" > {tmp_path}/cancelled\n'
+            f"#!/bin/sh\necho \"$@\" > {tmp_path}/cancelled\n"
             f"printf '#!/bin/sh\\necho 8_0\\n' > {tmp_path}/squeue\n"
         )
         slurm.cancel_former(note)

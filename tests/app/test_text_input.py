@@ -6,7 +6,7 @@ import math
 import pytest
 
 from reproducer.app import fit_text as fitting
-from reproducer.app.cli import MOST_BYTES
+from reproducer.app.commands.fit import MOST_BYTES
 from reproducer.models.card import model_card
 from reproducer.results import run
 from tests.app.calls import called

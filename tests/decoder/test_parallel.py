@@ -13,7 +13,7 @@ from reproducer.results.fits import FitSpec
 from reproducer.solver import slots as slots_module
 from reproducer.solver.memory import batch_problems
 from reproducer.texts.sources import load_texts
-from tests.solver.test_solve import RECIPE, solve_all
+from tests.solver.fits import RECIPE, solve_all
 
 
 @given(st.integers(1, 300), st.integers(1, 50), st.integers(1, 8))

@@ -9,6 +9,7 @@ from reproducer import load_params
 from reproducer.analysis.estimates import no_interval
 from reproducer.analysis.intervals import share_interval
 from reproducer.experiments import base
+from reproducer.experiments.cells import mean_std, number, share, with_interval
 
 
 @pytest.mark.parametrize(
@@ -25,15 +26,15 @@ from reproducer.experiments import base
     ],
 )
 def test_no_number_is_shown_raw(value, options, cell):
-    assert base.number(value, **options) == cell
+    assert number(value, **options) == cell
 
 
 def test_what_is_missing_is_a_dash():
-    assert base.mean_std(pd.Series(dtype=float)) == base.share(None) == base.share(math.nan) == "–"
-    assert base.mean_std(pd.Series([1.0, 2.0]), digits=1) == "1.5\u00a0±\u00a00.5"
-    assert base.share(0.333) == "33%"
-    assert base.with_interval(no_interval(0.5, 1, "more")) == "0.50"
-    assert base.with_interval(share_interval(0, 4)) == "0.00 (0.00 … 0.60)"
+    assert mean_std(pd.Series(dtype=float)) == share(None) == share(math.nan) == "–"
+    assert mean_std(pd.Series([1.0, 2.0]), digits=1) == "1.5\u00a0±\u00a00.5"
+    assert share(0.333) == "33%"
+    assert with_interval(no_interval(0.5, 1, "more")) == "0.50"
+    assert with_interval(share_interval(0, 4)) == "0.00 (0.00 … 0.60)"
 
 
 def test_a_note_says_where_and_what():

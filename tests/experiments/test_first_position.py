@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from reproducer import compute, load_params, study
 from reproducer.experiments import first_position as experiment
@@ -166,22 +165,3 @@ def test_a_part_of_the_results_gives_no_verdict(tiny):
     df = study(params, compute=False)
     assert set(df["task"]) == {"text"}
     assert [v.verdict for v in experiment.claims(df)] == ["not tested here"] * len(IDS)
-
-
-def test_a_longer_start_takes_the_same_steps_in_proportion(tiny):
-    """A linear model of one vector: the losses of its own gradient do not know the scale."""
-    from torch.testing import assert_close
-
-    from reproducer.solver.adamw import adamw_step
-    from reproducer.solver.recipes import recipe
-
-    ends = []
-    for scale in (1.0, 30.0):
-        rule = experiment.scaled(recipe("cold"), scale)
-        rows = torch.full((1, 1, 4), rule.init_std)
-        moments = [torch.zeros_like(rows) for _ in range(2)]
-        for step in range(1, 6):
-            slope = torch.linspace(-1, 1, 4) / scale
-            adamw_step(rows, slope.expand_as(rows), *moments, torch.tensor([step]), rule)
-        ends.append(rows / scale)
-    assert_close(*ends)

@@ -32,9 +32,6 @@ def test_unknown_names_and_values():
 
 
 def test_unknown_keys_in_a_profile_fail(monkeypatch):
-    monkeypatch.setattr(profiles, "profile_overrides", lambda profile: {"arangements": {}})
-    with pytest.raises(ReproducerError, match="unknown experiment in profiles/smoke.yaml"):
-        load_params("arrangements", "smoke")
     fields = {"arrangements": {"n_text": 1}}
     monkeypatch.setattr(profiles, "profile_overrides", lambda profile: fields)
     with pytest.raises(ReproducerError, match="did you mean 'n_texts'"):
@@ -97,6 +94,59 @@ class TestAFileOfTheUsers:
             load_params("noise", str(mine.with_name("nowhere.yaml")))
         with pytest.raises(ReproducerError, match="got 'quick'"):
             load_params("noise", str(mine.rename(mine.with_name("quick.yaml"))))
+
+
+class TestABase:
+    @pytest.fixture
+    def write(self, tmp_path):
+        """Writes a profile's file, and returns its path."""
+
+        def written(name, content):
+            path = tmp_path / f"{name}.yaml"
+            path.write_text(content.replace("HERE", str(tmp_path)))
+            return str(path)
+
+        return written
+
+    def test_is_overridden_field_by_field(self, write):
+        small = "common: {model: tiny, n_texts: 3}\nnoise: {n_tokens: 5, n_draws: 4, n_texts: 7}"
+        write("small", small)
+        mine = write("mine", "base: HERE/small.yaml\ncommon: {n_texts: 2}\nnoise: {n_draws: 6}")
+        params = load_params("noise", mine)
+        assert (params.profile, params.model) == ("mine", "tiny")
+        # What the base says of one experiment stands above what its heir says of all.
+        assert (params.n_tokens, params.n_draws, params.n_texts) == (5, 6, 7)
+        assert load_params("readout", mine).n_texts == 2
+
+    def test_may_have_a_base_itself_and_be_named(self, write):
+        write("middle", "base: smoke\nnoise: {n_draws: 4}")
+        mine = load_params("noise", write("mine", "base: HERE/middle.yaml\nnoise: {n_texts: 9}"))
+        smoke = load_params("noise", "smoke")
+        assert mine == smoke.model_copy(update={"profile": "mine", "n_draws": 4, "n_texts": 9})
+
+    def test_null_takes_nothing_of_it(self, write):
+        write("small", "noise: {n_tokens: 5}\nreadout: {n_tokens: 5}")
+        mine = write("mine", "base: HERE/small.yaml\nnoise: null\nreadout: {}")
+        assert load_params("noise", mine).n_tokens == load_params("noise", "paper").n_tokens
+        assert load_params("readout", mine).n_tokens == 5
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ("base: HERE/mine.yaml", "got mine.yaml → mine.yaml"),
+            ("base: HERE/small.yaml", "does not lead back, got mine.yaml → small.yaml → mine.yaml"),
+            ("base: smol", "unknown profile 'smol'"),
+            ("base: [smoke]", r"unknown profile \['smoke'\]"),
+            ("base: nowhere.yaml", "expected a file, got none there"),
+            ("base: HERE/wrong.yaml", "unknown experiment in .*wrong.yaml 'nois'"),
+            ("bas: smoke", "did you mean 'base'"),
+        ],
+    )
+    def test_with_faults(self, write, content, message):
+        write("small", "base: HERE/mine.yaml")
+        write("wrong", "nois: {}")
+        with pytest.raises(ReproducerError, match=message):
+            load_params("noise", write("mine", content))
 
 
 def test_a_page_says_what_was_cut():

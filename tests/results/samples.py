@@ -12,7 +12,7 @@ from reproducer.results.fits import FitSpec
 from reproducer.results.integrity import Row, _digest_of, arrays_digest
 from reproducer.results.specs import Result, digest
 from reproducer.results.store import Store
-from reproducer.solver.recipes import Recipe
+from reproducer.solver.recipes import Recipe, recipe
 from reproducer.texts.sources import Text
 
 PROVENANCE = {"dtype": "float32", "device": "cpu", "commit": "none", "date": "2026-01-01"}
@@ -68,3 +68,23 @@ def raw(store: Store, command: str, *values: Any) -> None:
 def key_of(spec: dict[str, Any]) -> str:
     """The key of a spec as JSON data."""
     return digest(spec)
+
+
+def set_aside(store: Store) -> list[tuple[str, str]]:
+    """The keys that a store found damaged, each with the reason."""
+    store.close()
+    connection = sqlite3.connect(store.path)
+    rows = connection.execute("SELECT key, reason FROM damaged").fetchall()
+    connection.close()
+    return rows
+
+
+def text(n_tokens: int, mark: int = 0) -> Text:
+    """A text of tokens that count from `mark`, its name."""
+    return Text(source="own", id=str(mark), tokens=tuple(range(mark, mark + n_tokens)))
+
+
+def fit_of(*texts: Text, **changes: Any) -> FitSpec:
+    """A fit of `texts` by the paper's recipe, of a hundred steps at most."""
+    fields = {"model": "tiny", "arrangement": "[e] [m]xN", "texts": texts}
+    return FitSpec(**fields | {"recipe": recipe("paper", 100)} | changes)

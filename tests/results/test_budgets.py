@@ -70,7 +70,8 @@ def test_ends_where_an_uninterrupted_fit_does(tiny, computed, tmp_path, changes,
 
 def test_the_largest_smaller_budget_is_continued_and_no_larger_one(tiny, computed):
     by_budget = {
-        steps: {r.key for r in compute(fits(steps), progress=False)} for steps in (20, SHORT, LONG)
+        steps: {r.key for r in compute(fits(steps), progress=False)}
+        for steps in (20, SHORT, LONG)
     }
     specs, begun = computed
     begun.clear()

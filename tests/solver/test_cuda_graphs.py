@@ -10,7 +10,7 @@ import torch
 
 from reproducer.solver.cuda_graphs import WARM_UPS, stepper
 from reproducer.solver.slots import Slots
-from tests.solver.test_solve import RECIPE, fit_specs
+from tests.solver.fits import RECIPE, fit_specs
 
 
 class Device:

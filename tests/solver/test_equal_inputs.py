@@ -73,7 +73,9 @@ def test_a_lone_position_is_a_first_one_wherever_it_stands(family):
     x = inputs("[e] [m]x(N-1)")[:, :2].flip(1)
     alone = torch.tensor([[True, False], [False, True]])[None, None]
     first = states(model, x[:, 1:])
-    kept = model(inputs_embeds=x, attention_mask=alone, output_hidden_states=True, use_cache=False)
+    kept = model(
+        inputs_embeds=x, attention_mask=alone, output_hidden_states=True, use_cache=False
+    )
     moved = model(
         inputs_embeds=x[:, 1:],
         position_ids=torch.tensor([[7]]),

@@ -17,7 +17,7 @@ from reproducer.solver.memory import (
 )
 from reproducer.solver.slots import Slots
 from tests.models.test_language_model import tiny_neox
-from tests.solver.test_solve import RECIPE, fit_specs
+from tests.solver.fits import RECIPE, fit_specs
 
 
 def a_gpu(lm, monkeypatch, free):

@@ -15,7 +15,8 @@ from reproducer.readings.mem_vectors import MemSpec
 from reproducer.results.fits import FitSpec
 from reproducer.results.run import compute
 from reproducer.results.vectors import with_vectors
-from reproducer.solver.recipes import RECIPES, Recipe, recipe
+from reproducer.solver.adamw import adamw_step
+from reproducer.solver.recipes import RECIPES, Recipe, recipe, scaled
 from reproducer.texts.sources import Text
 
 TEXTS = tuple(Text(source="own", id=i, tokens=(k, k + 1)) for k, i in enumerate("abc"))
@@ -105,3 +106,25 @@ def test_displacement_is_counted_from_the_start(tiny):
         np.testing.assert_allclose(ended["e"][s] - moved["e"][s], start[s], atol=1e-12)
         np.testing.assert_allclose(ended["m"][s] - moved["m"][s], start[3], atol=1e-12)
         assert np.abs(moved["e"][s]).max() <= 10 * 0.004 * 1.5
+
+
+def test_a_longer_start_takes_the_same_steps_in_proportion(tiny):
+    """A linear model of one vector: the losses of its own gradient do not know the scale."""
+    ends = []
+    for scale in (1.0, 30.0):
+        rule = scaled(recipe("cold"), scale)
+        rows = torch.full((1, 1, 4), rule.init_std)
+        moments = [torch.zeros_like(rows) for _ in range(2)]
+        for step in range(1, 6):
+            slope = torch.linspace(-1, 1, 4) / scale
+            adamw_step(rows, slope.expand_as(rows), *moments, torch.tensor([step]), rule)
+        ends.append(rows / scale)
+    torch.testing.assert_close(*ends)
+
+
+def test_long_is_cold_from_longer_starts():
+    scale = RECIPES["long"].init_std / RECIPES["cold"].init_std
+    written = RECIPES["long"].model_dump()
+    assert scaled(RECIPES["cold"], scale).model_dump() | {"name": "long"} == written | {
+        "lr": pytest.approx(written["lr"], rel=1e-15)
+    }

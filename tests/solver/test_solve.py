@@ -1,7 +1,6 @@
 """The solver against single fits, plain autograd and the library's own forward pass."""
 
 import itertools
-import math
 from dataclasses import replace
 
 import pytest
@@ -10,10 +9,6 @@ from torch.nn import functional as F
 
 from reproducer.errors import ReproducerError
 from reproducer.results.fits import FitSpec
-from reproducer.results.run import result_of
-from reproducer.results.solutions import accuracies
-from reproducer.results.store import Store
-from reproducer.solver import slots as slots_module
 from reproducer.solver import solve as solve_module
 from reproducer.solver.arrangements import ARRANGEMENTS
 from reproducer.solver.problem import Penalty, Problem
@@ -22,18 +17,7 @@ from reproducer.solver.slots import Slots
 from reproducer.solver.solve import Solution, solve
 from reproducer.texts.sources import load_texts
 from tests.decoder.test_head import Watch
-
-RECIPE = Recipe(name="test", lr=0.05, max_steps=40)
-
-
-def fit_specs(lm, n_texts=6, n_tokens=4, **fields):
-    texts = load_texts("unseen", lm.name, n_texts, n_tokens)
-    fields = {"recipe": RECIPE, "arrangement": "[e] [m]xN", "model": "tiny"} | fields
-    return [FitSpec(texts=(text.prefix(n_tokens),), **fields) for text in texts]
-
-
-def solve_all(lm, problems, recipe=RECIPE, **options):
-    return [s for _, s in sorted(solve(lm, problems, recipe, **options), key=lambda p: p[0])]
+from tests.solver.fits import RECIPE, fit_specs, solve_all
 
 
 def obvious_fit(lm, problem, recipe):
@@ -230,75 +214,6 @@ def test_only_fits_that_do_not_rise_are_restarted(tiny):
         assert torch.equal(a.rows, b.rows) or not rises
 
 
-def test_one_sequence_too_many_for_the_memory_is_a_clear_error(tiny, monkeypatch):
-    def full(*arguments, **options):
-        raise torch.OutOfMemoryError("device full")
-
-    monkeypatch.setattr(slots_module, "run_model", full)
-    with pytest.raises(ReproducerError, match="out of memory on cpu with one sequence of 5"):
-        solve_all(tiny, [fit_specs(tiny, 1)[0].problem(tiny)])
-
-
-def allocate_too_much():
-    torch.empty(1 << 50)
-
-
-def raise_memory_error():
-    raise MemoryError
-
-
-def raise_device_full():
-    raise torch.OutOfMemoryError("device full")
-
-
-@pytest.mark.parametrize("run_short", [raise_device_full, allocate_too_much, raise_memory_error])
-def test_out_of_memory_halves_the_chunk_and_changes_nothing(tiny, monkeypatch, run_short):
-    problems = [spec.problem(tiny) for spec in fit_specs(tiny)]
-    plain = solve_all(tiny, problems)
-    real, seen = slots_module.run_model, []
-
-    def small_machine(decoder, dtype, table, slots, chunk, train):
-        seen.append(chunk)
-        if chunk > 3:
-            run_short()
-        return real(decoder, dtype, table, slots, chunk, train)
-
-    monkeypatch.setattr(slots_module, "run_model", small_machine)
-    halved = solve_all(tiny, problems)
-    assert max(seen) > 3 and seen[-1] <= 3
-    for a, b in zip(plain, halved, strict=True):
-        assert torch.equal(a.correct, b.correct)
-        torch.testing.assert_close(a.rows, b.rows, rtol=2e-3, atol=2e-3)
-
-
-def test_measuring_halves_the_chunk_too(tiny, monkeypatch):
-    problems = [spec.problem(tiny) for spec in fit_specs(tiny, 3)]
-    plain = solve_all(tiny, problems)
-    real = solve_module.run_model
-
-    def small_machine(decoder, dtype, table, slots, chunk, train):
-        if chunk > 1:
-            raise_memory_error()
-        return real(decoder, dtype, table, slots, chunk, train)
-
-    monkeypatch.setattr(solve_module, "run_model", small_machine)
-    for a, b in zip(plain, solve_all(tiny, problems), strict=True):
-        assert torch.equal(a.correct, b.correct)
-
-
-def test_another_error_is_not_taken_for_a_lack_of_memory(tiny, monkeypatch):
-    calls = []
-
-    def broken(*arguments, **options):
-        calls.append(1)
-        raise RuntimeError("shapes do not fit")
-
-    monkeypatch.setattr(slots_module, "run_model", broken)
-    with pytest.raises(RuntimeError, match="shapes do not fit"):
-        solve_all(tiny, [fit_specs(tiny, 1)[0].problem(tiny)])
-    assert len(calls) == 1
-
-
 def test_seconds_cover_every_step(tiny, monkeypatch):
     """With a clock that counts its readings, each of the two checks takes one second."""
     ticks = itertools.count()
@@ -325,123 +240,6 @@ def test_right_in_bfloat16_only_is_not_solved():
     for solution in solve_all(lm, problems, recipe):
         assert solution.solved == bool(solution.correct.all())
         assert solution.solved or solution.steps == 300
-
-
-def test_a_rate_that_overflows_ends_the_fit_at_the_first_check(tiny):
-    """The start is the only state with a finite loss: it is what is kept."""
-    recipe = Recipe(name="x", lr=1e38, max_steps=200)
-    problems = [spec.problem(tiny) for spec in fit_specs(tiny, 3, recipe=recipe)]
-    solutions = solve_all(tiny, problems, recipe, trace=True, max_inputs=10)
-    for problem, solution in zip(problems, solutions, strict=True):
-        assert (solution.failed_at, solution.steps, solution.solved) == (10, 10, False)
-        assert torch.equal(solution.rows, problem.rows)
-        assert solution.nats.isfinite().all()
-        first, *rest = solution.trace["loss_nats"].tolist()
-        assert first == pytest.approx(solution.nats.mean().item(), rel=1e-3)
-        assert not all(map(math.isfinite, rest))
-
-
-@pytest.mark.parametrize("max_steps", [1, 10, 20])
-def test_a_state_that_is_not_finite_never_goes_on(tiny, max_steps):
-    """At this rate the first step leaves no number, while its own loss is still one."""
-    recipe = Recipe(name="x", lr=1e38, max_steps=max_steps)
-    (spec,) = fit_specs(tiny, n_texts=1, recipe=recipe)
-    (solution,) = solve_all(tiny, [spec.problem(tiny)], recipe)
-    assert solution.failed_at == min(max_steps, 10) and not solution.solved
-    assert solution.rows.isfinite().all() and solution.nats.isfinite().all()
-    stored = result_of(spec, solution, {})
-    assert stored.metrics["goes_on"] is False
-    assert not any(name.startswith("end_") for name in stored.arrays)
-
-
-def test_a_loss_that_is_no_number_is_no_accuracy(nan_lm, tmp_path):
-    (spec,) = fit_specs(nan_lm, n_texts=1)
-    (solution,) = solve_all(nan_lm, [spec.problem(nan_lm)])
-    result = result_of(spec, solution, {})
-    assert result.metrics["accuracy"] == result.metrics["loss_nats"] == [None]
-    assert (result.metrics["failed_at"], result.metrics["solved"]) == (10, False)
-    store = Store(tmp_path)
-    store.put(result)
-    assert store.get(spec.key).metrics == result.metrics
-    assert accuracies(result) == [0.0]
-    # As it was stored before.
-    earlier = replace(result, metrics=result.metrics | {"accuracy": [0.0]})
-    store.put(earlier)
-    assert store.get(spec.key).metrics == earlier.metrics
-    store.put(replace(result, metrics=result.metrics | {"accuracy": [0.5]}))
-    assert store.get(spec.key) is None
-
-
-def test_a_mixture_whose_loss_overflows_keeps_its_last_finite_state(tiny):
-    recipe = Recipe(name="x", lr=1e38, max_steps=200)
-    base = fit_specs(tiny, 1, recipe=recipe)[0].problem(tiny)
-    mixed = replace(base, mixture=torch.eye(2).expand(recipe.max_steps, 2, 2))
-    (solution,) = solve_all(tiny, [mixed], recipe)
-    assert (solution.failed_at, solution.solved) == (10, False)
-    assert torch.equal(solution.rows, base.rows)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_row_that_is_not_finite_is_never_right(tiny, dtype):
-    """Word 0 is what the argmax of NaN alone gives; neighbours in the batch notice nothing."""
-    lm = tiny.in_dtype(dtype)
-    problems = [spec.problem(lm) for spec in fit_specs(lm, 3)]
-    alone = solve_all(lm, [problems[0], problems[2]])
-    problems[1].rows[0, 5] = math.nan
-    problems[1].targets[:] = 0
-    before, planted, after = solve_all(lm, problems)
-    assert (planted.failed_at, planted.steps, planted.solved) == (10, 10, False)
-    assert not planted.correct.any() and planted.accuracy.item() == 0
-    assert torch.equal(planted.rows.isnan(), problems[1].rows.isnan())
-    for a, b in zip(alone, (before, after), strict=True):
-        assert b.failed_at is None and a.steps == b.steps
-        torch.testing.assert_close(a.rows, b.rows, rtol=2e-2, atol=2e-2)
-
-
-def test_a_fit_that_fails_late_keeps_its_best_state(tiny, monkeypatch):
-    """Gradients that overflow after 23 steps: the best of these steps stays."""
-    recipe = Recipe(name="x", lr=0.05, max_steps=200)
-    problem = fit_specs(tiny, 1, recipe=recipe)[0].problem(tiny)
-    short = recipe.model_copy(update={"max_steps": 24})
-    (expected,) = solve_all(tiny, [problem], short)
-    real, steps = slots_module.adamw_step, itertools.count(1)
-
-    def overflow(rows, *rest):
-        real(rows, *rest)
-        if next(steps) == 24:
-            rows.fill_(math.inf)
-
-    monkeypatch.setattr(slots_module, "adamw_step", overflow)
-    (solution,) = solve_all(tiny, [problem], recipe)
-    assert (solution.failed_at, solution.steps, solution.solved) == (30, 30, False)
-    assert torch.equal(solution.rows, expected.rows)
-    assert torch.equal(solution.correct, expected.correct)
-
-
-def test_what_was_solved_before_the_loss_overflowed_is_solved(tiny, monkeypatch):
-    recipe = Recipe(name="x", lr=0.1, max_steps=200, stop_accuracy=0.5)
-    problem = fit_specs(tiny, 9, recipe=recipe)[0].problem(tiny)
-    (expected,) = solve_all(tiny, [problem], recipe, trace=True)
-    reached = int((expected.trace["accuracy"] >= 0.5).nonzero()[0]) + 1
-    assert expected.solved and reached % 10 not in (0, 9)
-    real, steps = slots_module.adamw_step, itertools.count(1)
-
-    def overflow(rows, *rest):
-        real(rows, *rest)
-        if next(steps) == reached:
-            rows.fill_(math.nan)
-
-    monkeypatch.setattr(slots_module, "adamw_step", overflow)
-    (solution,) = solve_all(tiny, [problem], recipe)
-    assert solution.solved and solution.failed_at is None
-    assert torch.equal(solution.rows, expected.rows)
-
-
-def test_a_refilled_slot_does_not_inherit_a_failure(tiny):
-    problems = [spec.problem(tiny) for spec in fit_specs(tiny, 4)]
-    problems[0].rows[:] = math.inf
-    solutions = solve_all(tiny, problems, max_inputs=5)
-    assert [s.failed_at for s in solutions] == [10, None, None, None]
 
 
 def test_a_step_never_asks_the_host(tiny):

@@ -1,0 +1,1 @@
+"""The commands of `reproduce`: what each prints. The work is done in the modules beside."""
