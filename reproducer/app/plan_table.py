@@ -14,8 +14,8 @@ HEADER = ("experiment", "model", "fits", "stored", "readings", "M token-steps", 
 REMARKS = (
     "From what comparable stored fits took to what budgets allow; ≤ where later rounds, which "
     "hang on results, are counted as if every text were held.",
-    "Hours are those of the fits; readings (attention, noise, timings, clamped fits …) come on "
-    "top.",
+    "Hours are those of the fits; readings (attention, noise, timings, clamped fits, the training "
+    "of encoders …) come on top.",
 )
 
 
