@@ -62,10 +62,10 @@ class Params(ExperimentParams):
     learn from passages, and from what the model writes after `sampled_contexts` openings.
     `designs` are compared at the last length, each from its own start, after `design_text_steps`
     text-steps. Of each text of `sources`, `windows` stretches are encoded. The first stretch of
-    each text of `source` is fitted, from the encoder's vectors and under `recipes`.
+    each text of the first source is fitted, from the encoder's vectors and under `recipes`.
     """
 
-    UNUSED = ("recipe",)
+    UNUSED = ("recipe", "source")
     REPEATING = ("lengths", "text_steps", "recipes")
 
     n_texts: int = Field(MOST_TEXTS, ge=2, le=MOST_TEXTS)
@@ -175,7 +175,7 @@ def fits(params: Params) -> list[FitSpec]:
 
     Recipes with starts of usual length are used as elsewhere, in the model's own arrangement.
     """
-    asked = readings(params)[f"trained for N = {params.n_tokens}", params.source]
+    asked = readings(params)[f"trained for N = {params.n_tokens}", params.sources[0]]
     first = asked.texts[:: params.windows]
     long = {"arrangement": ARRANGEMENT, "trace": True}
     as_long = recipe(START, params.max_steps).model_copy(update={"name": ENCODED})
