@@ -17,6 +17,8 @@ CLEAN   := $(BIN)/nbstripout --keep-id --extra-keys 'metadata.language_info meta
 
 # What the caller's shell has set must not leak into the environment made here.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV PIP_TARGET PIP_PREFIX PIP_USER
+# Compiling what is imported takes longer than running it, in every kernel and every command anew.
+unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help

@@ -20,10 +20,11 @@ import yaml
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from reproducer.app.gallery import write_gallery
 from reproducer.app.mend import mend
 from reproducer.app.prepare import FILES, copy_files, prepare
 from reproducer.errors import ReproducerError, require_name
-from reproducer.experiments import SHIPPED
+from reproducer.experiments import EXPERIMENTS, SHIPPED
 from reproducer.experiments.profiles import profile_file, profile_overrides
 from reproducer.interrupts import Stopped, stop_on_signals
 from reproducer.paths import ROOT
@@ -77,6 +78,7 @@ def build_book(
     copy_files(files, chosen)
     for name in [*chosen, LANDING]:
         prepare(executed / f"{name}.ipynb", [*chosen, LANDING], files)
+    write_gallery(executed, [name for name in chosen if name in EXPERIMENTS])
     (executed / "_toc.yml").write_text(yaml.safe_dump(_only(toc, chosen), sort_keys=False))
     _copy_mathjax(book / "_extra" / "mathjax")
     return _build_pages(book)

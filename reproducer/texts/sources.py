@@ -15,7 +15,7 @@ import hashlib
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
@@ -129,12 +129,9 @@ def passages(source: str) -> Iterator[Passage]:
     return PASSAGES[require_name("source of passages", source, PASSAGES)]()
 
 
-def _shipped(source: str) -> Callable[[], Iterator[Passage]]:
-    def load() -> Iterator[Passage]:
-        for entry in shipped_entries(source, "id", "first_half", "second_half"):
-            yield Passage(*entry)
-
-    return load
+def _shipped(source: str) -> Iterator[Passage]:
+    for entry in shipped_entries(source, "id", "first_half", "second_half"):
+        yield Passage(*entry)
 
 
 def hub_rows(name: str, offline: str) -> Iterator[dict]:
@@ -152,30 +149,21 @@ def hub_rows(name: str, offline: str) -> Iterator[dict]:
     yield from rows
 
 
-def _hub(source: str) -> Callable[[], Iterator[Passage]]:
-    def load() -> Iterator[Passage]:
-        rows = hub_rows(HUB_DATASETS[source], "the sources unseen, seen and random work")
-        for i, row in enumerate(rows):
-            yield Passage(f"{source}-{i:05d}", *halves(row["text"]))
-
-    return load
+def _hub(source: str) -> Iterator[Passage]:
+    rows = hub_rows(HUB_DATASETS[source], "the sources unseen, seen and random work")
+    for i, row in enumerate(rows):
+        yield Passage(f"{source}-{i:05d}", *halves(row["text"]))
 
 
-PASSAGES = {
-    "unseen": _shipped("unseen"),
-    "seen": _shipped("seen"),
-    "pg19": _hub("pg19"),
-    "fanfics": _hub("fanfics"),
+PASSAGES: dict[str, Callable[[], Iterator[Passage]]] = {
+    **{name: partial(_shipped, name) for name in ("unseen", "seen")},
+    **{name: partial(_hub, name) for name in HUB_DATASETS},
 }
 
 
-def _second_halves(source: str) -> Callable[[TextTokenizer, int], Iterator[Text]]:
-    def texts(tokenizer: TextTokenizer, n_tokens: int) -> Iterator[Text]:
-        for passage in passages(source):
-            tokens = tokenizer.encode(passage.second_half)
-            yield Text(source=source, id=passage.id, tokens=tokens)
-
-    return texts
+def _second_halves(source: str, tokenizer: TextTokenizer, n_tokens: int) -> Iterator[Text]:
+    for passage in passages(source):
+        yield Text(source=source, id=passage.id, tokens=tokenizer.encode(passage.second_half))
 
 
 @lru_cache(maxsize=2)
@@ -189,41 +177,32 @@ def _vocabulary(which: str) -> list[str]:
     return wordfreq.top_n_list("en", RANDOM_VOCABULARY)
 
 
-def _random_words(which: str) -> Callable[[TextTokenizer, int], Iterator[Text]]:
-    def texts(tokenizer: TextTokenizer, n_tokens: int) -> Iterator[Text]:
-        words = _vocabulary(which)
-        for i in range(RANDOM_TEXTS):
-            # Every word is at least one token; drawn one by one, a shorter text is a prefix.
-            draw = random.Random(f"{which}-{i}")
-            drawn = " ".join(draw.choice(words) for _ in range(n_tokens))
-            tokens = tokenizer.encode(drawn)[:n_tokens]
-            yield Text(source=which, id=f"{which}-{i:05d}", tokens=tokens)
-
-    return texts
+def _random_words(which: str, tokenizer: TextTokenizer, n_tokens: int) -> Iterator[Text]:
+    words = _vocabulary(which)
+    for i in range(RANDOM_TEXTS):
+        # Every word is at least one token; drawn one by one, a shorter text is a prefix.
+        draw = random.Random(f"{which}-{i}")
+        drawn = " ".join(draw.choice(words) for _ in range(n_tokens))
+        tokens = tokenizer.encode(drawn)[:n_tokens]
+        yield Text(source=which, id=f"{which}-{i:05d}", tokens=tokens)
 
 
 SOURCES: dict[str, Callable[[TextTokenizer, int], Iterator[Text]]] = {
-    "random": _random_words("random-wordfreq"),
-    "random-glove": _random_words("random-glove"),
-    "unseen": _second_halves("unseen"),
-    "seen": _second_halves("seen"),
-    "pg19": _second_halves("pg19"),
-    "fanfics": _second_halves("fanfics"),
+    "random": partial(_random_words, "random-wordfreq"),
+    "random-glove": partial(_random_words, "random-glove"),
+    **{name: partial(_second_halves, name) for name in PASSAGES},
 }
 
 
-def _drawn_tokens(which: str) -> Callable[[TextTokenizer, int], Iterator[Text]]:
-    def texts(tokenizer: TextTokenizer, n_tokens: int) -> Iterator[Text]:
-        for i in range(RANDOM_TEXTS):
-            draw = random.Random(f"{which}-{i}")
-            tokens = tuple(draw.choices(range(STAND_IN_TOKENS), k=n_tokens))
-            yield Text(source=which, id=f"{which}-{i:05d}", tokens=tokens)
-
-    return texts
+def _drawn_tokens(which: str, tokenizer: TextTokenizer, n_tokens: int) -> Iterator[Text]:
+    for i in range(RANDOM_TEXTS):
+        draw = random.Random(f"{which}-{i}")
+        tokens = tuple(draw.choices(range(STAND_IN_TOKENS), k=n_tokens))
+        yield Text(source=which, id=f"{which}-{i:05d}", tokens=tokens)
 
 
 # Token ids in place of what a download brings, to count fits with: each source has its own.
 STAND_INS = {
-    f"stand-in:{name}": _drawn_tokens(f"stand-in:{name}")
+    f"stand-in:{name}": partial(_drawn_tokens, f"stand-in:{name}")
     for name in (*HUB_DATASETS, "random-glove")
 }

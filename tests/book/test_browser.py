@@ -1,4 +1,4 @@
-"""Every page of a built book in a real browser: two widths, light and dark, without a network."""
+"""Every page of a built book in a real browser: wide and narrow, light and dark, and in print."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from reproducer.experiments import EXPERIMENTS
 from reproducer.paths import cache_dir
+from tests.book.conftest import PAGES
 
 # One worker makes what the tests of this folder share.
 pytestmark = [pytest.mark.xdist_group("book")]
@@ -20,13 +23,25 @@ BROWSERS = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
 BROWSER = next(filter(None, BROWSERS), None)
 OFFLINE = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
 AXE = "axe-core@4.10.3"
-VIEWS = [(1280, "light"), (390, "dark")]
+VIEWS = list(product((1280, 390), ("light", "dark")))
+PAPER = {"width": 720, "height": 1000}  # what A4 leaves between margins of a centimetre
 # What is wider than its place: the page itself, or an equation that is cut.
 WIDER = """() => [
   document.documentElement.scrollWidth - innerWidth,
   ...[...document.querySelectorAll("mjx-container")].map(
     math => math.getBoundingClientRect().right - math.parentElement.getBoundingClientRect().right)
 ].filter(excess => excess > 1)"""
+
+
+# On paper nothing scrolls: what is wider than its place, or lies beyond the edge, is cut. What is
+# for screen readers alone takes no place, and a formula has such a part inside.
+CUT = """() => [...document.querySelectorAll("article *")].filter(part => {
+  if (part.closest(".visually-hidden, mjx-assistive-mml, .sd-hide-link-text")) return false;
+  const box = part.getBoundingClientRect();
+  const scrolls = getComputedStyle(part).overflowX !== "visible";
+  const wider = scrolls && part.scrollWidth > part.clientWidth + 1;
+  return box.width && box.height && (wider || box.right > innerWidth + 1);
+}).map(part => part.outerHTML.slice(0, 120))"""
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +127,63 @@ def test_pages_are_accessible(html: Path, page: Page, axe: str):
             if fault["impact"] in ("serious", "critical")
         ]
     assert not faults
+
+
+def test_the_slider_moves_what_the_page_says(html: Path, page: Page):
+    _open(page, html / "executed" / "connectivity.html")
+    slider, told = page.get_by_label("Position t on the path"), page.locator(".walk [role=status]")
+    mark = page.locator(".walk circle").first
+    before, at = told.inner_text(), mark.get_attribute("cx")
+    assert "t = 0" in before
+    slider.focus()
+    page.keyboard.press("End")
+    assert "t = 1" in told.inner_text() and mark.get_attribute("cx") != at
+    page.keyboard.press("ArrowLeft")
+    assert "t = 1" not in told.inner_text()
+    assert slider.get_attribute("aria-valuetext") in told.inner_text()
+    line = page.locator(".walk polyline").first
+    drawn = line.get_attribute("points")
+    for option in page.get_by_label("Solutions of").locator("option").all_inner_texts()[1:]:
+        page.get_by_label("Solutions of").select_option(option)
+        assert line.get_attribute("points").count(",") == drawn.count(",")
+    assert not page.faults
+
+
+def test_without_javascript_the_figure_stands_alone(html: Path, browser: Browser):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((html / "executed" / "connectivity.html").as_uri())
+    assert page.locator(".walk").is_hidden()
+    assert page.locator(".walk + noscript").is_visible()
+    assert page.locator("img[alt*='Bézier']").is_visible()
+    context.close()
+
+
+def test_every_picture_of_the_gallery_leads_to_its_page(html: Path, page: Page):
+    _open(page, html / "gallery.html")
+    cards = page.locator(".gallery .sd-card")
+    shown = {*PAGES} & {*EXPERIMENTS}
+    assert cards.count() == len(shown)
+    for name in shown:
+        card = cards.filter(has=page.locator(f"a[href$='executed/{name}.html']"))
+        assert card.locator("img").get_attribute("alt")
+        assert "?" in card.inner_text()
+    assert all(
+        page.eval_on_selector_all(".gallery img", "all => all.map(i => i.naturalWidth > 0)")
+    )
+
+
+def test_pages_are_whole_on_paper(html: Path, browser: Browser):
+    page = browser.new_page(viewport=PAPER)
+    page.emulate_media(media="print")
+    for path in _pages(html):
+        _open(page, path)
+        assert page.evaluate(CUT) == [], path.name
+        assert page.evaluate(WIDER) == [], path.name
+        assert page.locator(".bd-sidebar-primary").is_hidden(), path.name
+        assert page.locator(".bd-header-article").is_hidden(), path.name
+    assert page.pdf(format="A4").startswith(b"%PDF")
+    page.close()
 
 
 @pytest.mark.parametrize("word", ["Bézier", "Bezier"])

@@ -1,4 +1,4 @@
-"""Prose of notebooks holds no number that a run could change: cells compute and show those."""
+"""Prose holds no number that a run could change, in digits or in words: cells show those."""
 
 import re
 from pathlib import Path
@@ -7,9 +7,19 @@ import nbformat
 import pytest
 
 from reproducer.paths import ROOT
+from tests.book import number_words
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 READINGS = sorted((ROOT / "notebooks" / "readings").glob("*.md"))
+PROSE = [*sorted((ROOT / "book").glob("*.md")), ROOT / "README.md"]
+# "One" is left out: it is an article and a pronoun far more often than a number.
+WORDS = re.compile(
+    r"\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|"
+    r"eigh|nine)teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundreds?|thousands?|millions?|"
+    r"dozens?|half|halves|thirds?|quarters?|(?:fif|six|seven|eigh|nin|ten)ths?|twice|thrice|"
+    r"double[ds]?|\w+fold|orders? of magnitude)\b",
+    re.IGNORECASE,
+)
 # What may have digits, and goes before the scan.
 FREE = {
     "code": r"```.*?```|`[^`]*`",
@@ -99,6 +109,35 @@ def test_no_number_that_a_run_could_change_is_typed_into_prose(path: Path):
     prose = prose_of(path)
     assert [phrase for phrase in allowed if phrase not in prose] == []
     assert numbers_in(prose, allowed) == []
+
+
+def words_in(prose: str, allowed: dict[str, str]) -> list[str]:
+    """The numbers spelled in words that are neither free nor allowed, with what stands around."""
+    prose = re.sub(rf"{FREE['code']}|{FREE['equations']}", " ", prose, flags=re.DOTALL)
+    prose = " ".join(prose.split())
+    for phrase in allowed:
+        prose = prose.replace(phrase, " ")
+    for pattern in number_words.EVERYWHERE:
+        prose = re.sub(pattern, " ", prose)
+    return [prose[max(0, at.start() - 30) : at.end() + 20] for at in WORDS.finditer(prose)]
+
+
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *READINGS, *PROSE], ids=lambda path: path.name)
+def test_no_number_that_a_run_could_change_is_spelled_in_words(path: Path):
+    allowed, prose = number_words.ALLOWED.get(path.name, {}), prose_of(path)
+    assert [phrase for phrase in allowed if phrase not in " ".join(prose.split())] == []
+    assert words_in(prose, allowed) == []
+
+
+def test_the_list_of_allowed_words_names_pages_that_there_are():
+    names = {path.name for path in [*NOTEBOOKS, *READINGS, *PROSE]}
+    assert set(number_words.ALLOWED) <= names
+
+
+@pytest.mark.parametrize("told", ["thirty times as long", "Half the\nsteps", "a threefold gain"])
+def test_a_number_in_words_is_found(told: str):
+    assert words_in(f"Of its two vectors: {told}, `twice`.", {})
+    assert not words_in(f"Of its two vectors: {told}.", {" ".join(told.split()): "a reason"})
 
 
 def test_a_typed_number_is_found():

@@ -2,6 +2,7 @@
 
 import re
 
+from reproducer.app import readme_figure
 from reproducer.app.cli import app
 from reproducer.experiments import EXPERIMENTS
 from reproducer.paths import ROOT
@@ -34,6 +35,12 @@ def test_commands_exist():
 def test_every_experiment_is_in_the_table():
     for name in EXPERIMENTS:
         assert f"notebooks/{name}.ipynb" in README
+
+
+def test_the_figure_and_its_caption_are_of_the_shipped_results():
+    assert readme_figure.caption() in " ".join(README.split())
+    remedy = "python -m reproducer.app.readme_figure draws it anew"
+    assert readme_figure.source().encode() in readme_figure.FILE.read_bytes(), remedy
 
 
 def test_no_placeholder_is_left():
