@@ -35,6 +35,7 @@ EXPERIMENTS: tuple[str, ...] = (
     "recipes",
     "precision",
     "encoder",
+    "encoded_space",
 )
 
 

@@ -255,3 +255,48 @@ class EncodedFitSpec(FitSpec):
         number = self.encoded.texts.index(self.texts[0])
         rows = torch.from_numpy(np.stack([arrays["e"][number], arrays["m"]]))
         return replace(super().problem(lm), rows=rows)
+
+
+class EncodedLinesSpec(Measurement):
+    """What stands on the straight line between the `e` of two texts that differ in one token.
+
+    Each of `texts` is changed at each of its places in turn, to the token that the text `step`
+    further on (and around) has there. `n_points` points divide the line, the ends included.
+    """
+
+    kind: Literal["encoded lines"] = "encoded lines"
+    encoder: EncoderSpec
+    texts: tuple[Text, ...] = Field(min_length=2)
+    step: int = Field(1, ge=1)
+    n_points: int = Field(11, ge=3)
+
+    @property
+    def needs(self) -> tuple[EncoderSpec]:
+        return (self.encoder,)
+
+    def run(self, lm: LanguageModel, needed: Sequence[Result]) -> Outcome:
+        """Arrays of bool (n_texts, n_tokens places, n_points, n_tokens): `first`, the tokens that
+        are the text's, and `second`, those that are the changed text's. A text that has the other's
+        token there already changes nothing, which `changed` (n_texts, n_tokens) tells.
+        """
+        import torch
+
+        from reproducer.encoder.training import decode_once
+
+        encoder = trained(self.encoder, needed[0], lm.d_model)
+        pattern, lm = arrangement(self.encoder.arrangement), lm.in_dtype("float32")
+        tokens = torch.tensor([text.tokens for text in self.texts])
+        others = tokens.roll(-self.step, 0)
+        t = torch.linspace(0, 1, self.n_points)[:, None, None]
+        own, first, second = encode(lm, encoder, tokens), [], []
+        for place in range(tokens.shape[1]):
+            changed = tokens.clone()
+            changed[:, place] = others[:, place]
+            points = torch.lerp(own, encode(lm, encoder, changed), t)  # (n_points, n_texts, d)
+            with torch.no_grad():
+                came = [decode_once(lm, pattern, e, encoder.m, tokens)[1].cpu() for e in points]
+            came = torch.stack(came, 1)  # (n_texts, n_points, n_tokens)
+            first.append(came == tokens[:, None])
+            second.append(came == changed[:, None])
+        arrays = {"first": torch.stack(first, 1), "second": torch.stack(second, 1)}
+        return Outcome({}, arrays | {"changed": tokens != others})

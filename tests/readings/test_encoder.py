@@ -10,6 +10,7 @@ from reproducer.errors import ReproducerError
 from reproducer.readings.continuations import ContinuationSpec, texts_of
 from reproducer.readings.encoder import (
     EncodedFitSpec,
+    EncodedLinesSpec,
     EncodedSpec,
     EncoderSpec,
     Passages,
@@ -161,3 +162,20 @@ def test_encode_needs_no_gradient(tiny):
     tokens = torch.tensor([text.tokens for text in TEXTS])
     e = encode(tiny, trained(spec, result_of(spec), tiny.d_model), tokens)
     assert e.shape == (5, tiny.d_model) and not e.requires_grad
+
+
+def test_lines_lead_from_a_text_to_the_one_with_a_token_changed(tiny):
+    spec = EncodedLinesSpec(model="tiny", encoder=encoder_spec(), texts=TEXTS, step=2, n_points=3)
+    arrays = result_of(spec).arrays
+    network = trained(spec.encoder, result_of(spec.encoder), tiny.d_model)
+    tokens = torch.tensor([text.tokens for text in TEXTS])
+    for i, place in [(0, 0), (4, 2)]:
+        changed = tokens[i].clone()
+        changed[place] = tokens[(i + 2) % 5, place]
+        assert arrays["changed"][i, place] == bool(changed[place] != tokens[i, place])
+        ends = [network(features(tiny, "embeddings", t[None]))[0] for t in (tokens[i], changed)]
+        for number, e in enumerate((ends[0], (ends[0] + ends[1]) / 2, ends[1])):
+            came = tiny.hf(inputs_embeds=torch.stack([e, network.m, network.m])[None]).logits
+            came = came[0].argmax(-1)
+            assert (arrays["first"][i, place, number] == (came == tokens[i]).numpy()).all()
+            assert (arrays["second"][i, place, number] == (came == changed).numpy()).all()
