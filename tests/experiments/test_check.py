@@ -36,13 +36,16 @@ LONGEST = {
     "distillation": ("n_tokens", 255),
     "recipes": ("n_tokens", 255),
     "precision": ("lengths", 255),
+    "encoder": ("lengths", 255),
+    "encoded_space": ("lengths", 255),
 }
 
 
 def with_length(name, n_tokens):
     field, _ = LONGEST[name]
     value = (n_tokens,) if field == "lengths" else n_tokens
-    return load_params(name, "smoke", **{field: value})
+    stages = {"text_steps": (8,)} if name.startswith("encode") else {}  # as many as lengths
+    return load_params(name, "smoke", **{field: value}, **stages)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
