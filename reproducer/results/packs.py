@@ -80,16 +80,24 @@ class Packs:
 
     def smaller_budget(self, name: str, budget: int) -> str | None:
         """The key of the fit of course `name` with the largest budget below `budget`."""
-        smaller = [entry for entry in self._courses.get(name, ()) if entry[0] < budget]
-        return max(smaller)[1] if smaller else None
+        for tried, key in sorted(self._courses.get(name, ()), reverse=True):
+            if tried < budget and self.get(key, arrays=False) is not None:
+                return key
+        return None
 
     @cached_property
     def _courses(self) -> dict[str, list[tuple[int, str]]]:
+        """By course: budget and key of each fit, as its row says.
+
+        Rows are not checked here, which would take most of a short run's own time: this is an
+        index, and what is taken by it is read with `get`.
+        """
         courses: dict[str, list[tuple[int, str]]] = {}
-        for key in self.keys():
-            fit = self.get(key, arrays=False)
-            if fit and (name := course(fit)):
-                courses.setdefault(name, []).append((budget_of(fit), key))
+        for places in self._places.values():
+            for row, _ in places:
+                if entry := _budget_in_course(row):
+                    name, budget = entry
+                    courses.setdefault(name, []).append((budget, row.key))
         return courses
 
     def _forget(self, broken: Callable[[tuple[Row, Path]], bool]) -> None:
@@ -103,6 +111,20 @@ class Packs:
         if table not in self._files:
             self._files[table] = _Arrays(table.with_suffix(".safetensors"))
         return self._files[table]
+
+
+def _budget_in_course(row: Row) -> tuple[str, int] | None:
+    """Course and budget of a fit that can go on; None for any other row, and a damaged one."""
+    try:
+        metrics = json.loads(row.metrics)
+        if not metrics.get("goes_on"):
+            return None
+        fit = Result(row.key, json.loads(row.spec), metrics)
+        name, budget = course(fit), budget_of(fit)
+    # Nothing is known of a row that was not checked: it may hold any JSON, or none.
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return None
+    return (name, budget) if name and isinstance(budget, int) else None
 
 
 class _DamagedFileError(Exception):
