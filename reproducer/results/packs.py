@@ -9,6 +9,7 @@ is damaged costs one line and its own results, no others.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 import os
@@ -24,6 +25,7 @@ import safetensors
 import safetensors.numpy
 
 from reproducer.errors import ReproducerError
+from reproducer.files import write_to_disk
 from reproducer.interrupts import uninterrupted
 from reproducer.paths import shipped_dir
 from reproducer.results.budgets import budget_of, course
@@ -229,22 +231,26 @@ def _write(results: list[Result], table: Path) -> Path:
     rows = [row_of(result)._asdict() for result in results]
     arrays = {f"{r.key}/{name}": array for r in results for name, array in r.arrays.items()}
     tensors, manifest = table.with_suffix(".safetensors"), table.with_name(MANIFEST)
+    # Without statistics: nothing is searched by ranges of values.
+    lean = {"compression": "zstd", "write_statistics": False, "store_schema": False}
+    packed = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), packed, **lean)
+    digests = _manifest(manifest) | {table.name: hashlib.sha256(packed.getvalue()).hexdigest()}
+    contents = {
+        tensors: safetensors.numpy.save(arrays),
+        table: packed.getvalue(),
+        manifest: (json.dumps(digests, indent=1, sort_keys=True) + "\n").encode(),
+    }
     try:
-        safetensors.numpy.save_file(arrays, f"{tensors}.tmp")
-        columns = pyarrow.Table.from_pylist(rows)
-        # Without statistics: nothing is searched by ranges of values.
-        lean = {"compression": "zstd", "write_statistics": False, "store_schema": False}
-        pyarrow.parquet.write_table(columns, f"{table}.tmp", **lean)
-        digest = hashlib.sha256(Path(f"{table}.tmp").read_bytes()).hexdigest()
-        digests = _manifest(manifest) | {table.name: digest}
-        Path(f"{manifest}.tmp").write_text(json.dumps(digests, indent=1, sort_keys=True) + "\n")
+        for path, content in contents.items():
+            write_to_disk(Path(f"{path}.tmp"), content)
     except BaseException:
-        for path in (tensors, table, manifest):
+        for path in contents:
             Path(f"{path}.tmp").unlink(missing_ok=True)
         raise
     # Arrays first: a table must never name arrays that are not there. A process that dies between
     # these lines leaves the next manifest under its scratch name, where `_tables` looks as well.
     with uninterrupted():
-        for path in (tensors, table, manifest):
+        for path in contents:
             os.replace(f"{path}.tmp", path)
     return table

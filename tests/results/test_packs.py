@@ -166,6 +166,30 @@ def test_a_writer_that_dies_between_its_files_takes_nothing_away(folder, monkeyp
     assert readable(folder) == {0, 1, 2, 3} and not list(folder.glob("*.tmp"))
 
 
+def test_all_files_are_on_the_disk_before_any_is_put_in_place(folder, monkeypatch):
+    calls = []
+    for name in ("fsync", "replace"):
+        really = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, n=name, r=really: (calls.append(n), r(*a)))
+    pack([result(0), result(1)], "a", folder)
+    assert calls == ["fsync"] * 3 + ["replace"] * 3 and readable(folder) == {0, 1, 2, 3}
+
+
+def test_what_was_packed_stays_if_the_disk_fails(folder, monkeypatch):
+    files = {path: path.read_bytes() for path in folder.iterdir()}
+    left, really = iter(range(2)), os.fsync
+
+    def full(number):
+        if next(left, None) is None:
+            raise OSError("no space left")
+        really(number)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ReproducerError, match="cannot write the pack 'a' .*no space left"):
+        pack([result(0)], "a", folder)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == files
+
+
 def test_digests_of_a_wrong_type(folder):
     (folder / MANIFEST).write_text('{"a.parquet": 5, "b.parquet": null}')
     assert readable(folder) == set()
