@@ -196,6 +196,27 @@ def test_the_module_is_the_command():
     assert done.returncode == 2 and "unknown experiment 'nothing'" in done.stderr
 
 
+def test_status_goes_on_where_one_experiment_refuses_what_all_are_given(
+    one_experiment, monkeypatch, tmp_path, caplog
+):
+    monkeypatch.setattr("reproducer.app.status.EXPERIMENTS", ("syntax", "noise"))
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("common: {model: tiny, n_texts: 1}")
+    rows = json.loads(call("status", "--profile", str(mine), "--json"))
+    assert [row["experiment"] for row in rows] == ["noise"]
+    (line,) = caplog.messages
+    assert line.startswith("syntax: not planned: parameter n_texts of 'syntax'")
+
+
+def test_a_profile_that_no_experiment_can_take_is_an_error(capsys, monkeypatch, tmp_path, caplog):
+    (tmp_path / "mine.yaml").write_text("common: {n_texts: 0}")
+    assert "n_texts" in complaint(
+        capsys, monkeypatch, "status", "--profile", str(tmp_path / "mine.yaml")
+    )
+    assert "profile 'smokee'" in complaint(capsys, monkeypatch, "status", "--profile", "smokee")
+    assert not caplog.messages
+
+
 def test_packs_of_another_profile_stand_beside_the_shipped_ones(one_experiment, monkeypatch):
     call("run", "arrangements", *SMOKE, "-p", "n_texts=1")
     assert "arrangements: 19 results" in call("pack", "arrangements", *SMOKE).replace("\n", "")
