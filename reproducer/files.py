@@ -1,4 +1,4 @@
-"""Files that are replaced whole: whoever reads one finds the old content or the new, never a part."""
+"""Files that are replaced whole: whoever reads one finds the old or the new, never a part."""
 
 from __future__ import annotations
 

@@ -243,9 +243,12 @@ def test_a_pack_is_whole_though_nobody_reads_what_it_says(one_experiment, monkey
     read, write = os.pipe()
     os.close(read)
     monkeypatch.setattr(sys, "argv", ["reproduce", "pack", *SMOKE])
-    with open(write, "w") as nobody, contextlib.redirect_stdout(nobody):
-        with pytest.raises(SystemExit) as stop:
-            main()
+    with (
+        open(write, "w") as nobody,
+        contextlib.redirect_stdout(nobody),
+        pytest.raises(SystemExit) as stop,
+    ):
+        main()
     assert stop.value.code == 1
     names = {path.name for path in one_experiment.iterdir()}
     assert {"arrangements.parquet", "ledger-smoke.json"} <= names and len(written) == 3
