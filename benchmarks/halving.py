@@ -2,7 +2,9 @@
 
 `python -m benchmarks.halving [--steps 200]` fits the texts of `arrangements` under the profile
 `smoke` twice: undisturbed, and on a machine that refuses more than one sequence at a time. Whatever
-differs is rounding: a product over another number of rows adds in another order.
+differs is rounding: a product over another number of rows adds in another order. Another `--model`
+is fitted in its own arrangement alone, by `--recipe` and at `--length`; `--most` is how many
+sequences at a time the second run has memory for.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ import numpy as np
 
 from reproducer.experiments.base import grid
 from reproducer.experiments.profiles import load_params
+from reproducer.models.card import model_card
 from reproducer.models.language_model import LanguageModel, load_lm
+from reproducer.results.fits import FitSpec
 from reproducer.solver import slots
 from reproducer.solver.problem import Problem
 from reproducer.solver.recipes import Recipe
@@ -37,14 +41,22 @@ def solutions(
     return [found[number] for number in range(len(problems))]
 
 
-def compared(n_steps: int, n_texts: int) -> dict[str, object]:
+def asked(given: argparse.Namespace) -> list[FitSpec]:
+    """The fits: those of the profile, or of one length in the arrangement of another model."""
+    params = load_params("arrangements", "smoke", max_steps=given.steps, n_texts=given.texts)
+    if given.model == params.model:
+        return grid(params, params.arrangements)
+    update = {"model": given.model, "lengths": (given.length,), "recipe": given.recipe}
+    return grid(params.model_copy(update=update), [model_card(given.model).arrangement])
+
+
+def compared(specs: list[FitSpec], most: int) -> dict[str, object]:
     """What halving changed: numbers of results, and the largest differences."""
-    lm = load_lm("tiny", device="cpu", dtype="float32")
-    params = load_params("arrangements", "smoke", max_steps=n_steps, n_texts=n_texts)
-    specs = grid(params, params.arrangements)
+    lm = load_lm(specs[0].model, device="cpu", dtype="float32")
     problems, recipe = [spec.problem(lm) for spec in specs], specs[0].recipe
-    whole, halved = (solutions(lm, problems, recipe, chunk) for chunk in (None, 1))
+    whole, halved = (solutions(lm, problems, recipe, chunk) for chunk in (None, most))
     pairs = list(zip(whole, halved, strict=True))
+    vectors = [(a.rows - b.rows).abs().max().item() for a, b in pairs]
     loss = [abs(a.nats.mean() - b.nats.mean()).item() for a, b in pairs]
     return {
         "results": len(pairs),
@@ -55,6 +67,8 @@ def compared(n_steps: int, n_texts: int) -> dict[str, object]:
         "solved after halving": sum(b.solved for _, b in pairs),
         "solved, then not": sum(a.solved and not b.solved for a, b in pairs),
         "not solved, then solved": sum(b.solved and not a.solved for a, b in pairs),
+        "largest entry of a vector": max(a.rows.abs().max().item() for a, _ in pairs),
+        "largest difference of an entry": max(vectors),
         "median difference of loss, nats": float(np.median(loss)),
         "largest difference of loss, nats": max(loss),
         "mean difference of accuracy": float(
@@ -67,8 +81,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--texts", type=int, default=4)
+    parser.add_argument("--most", type=int, default=1)
+    parser.add_argument("--model", default="tiny")
+    parser.add_argument("--recipe", default="long")
+    parser.add_argument("--length", type=int, default=8)
     given = parser.parse_args()
-    for name, value in compared(given.steps, given.texts).items():
+    for name, value in compared(asked(given), given.most).items():
         print(f"{name}: {value:.3g}")
 
 

@@ -11,13 +11,14 @@ import numpy as np
 import yaml
 from IPython.display import HTML
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as as_bytes
 
 from reproducer.app.fit_text import default_recipe, reconstruct
 from reproducer.app.tokens import pieces, tokens_html
 from reproducer.errors import ReproducerError
 from reproducer.experiments import plots
 from reproducer.experiments.profiles import load_params
+from reproducer.files import replace_bytes
 from reproducer.models.card import model_card
 from reproducer.paths import ROOT, store_dir
 from reproducer.readings.attention import AttentionSpec
@@ -134,7 +135,7 @@ def save(fit: Result, name: str) -> Path:
     path = store_dir() / f"{name}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     facts = {"key": fit.key, "spec": json.dumps(fit.spec), "metrics": json.dumps(fit.metrics)}
-    save_file({"rows": fit.arrays["rows"]}, path, metadata=facts)
+    replace_bytes(path, as_bytes({"rows": fit.arrays["rows"]}, metadata=facts))
     return path
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from reproducer.errors import ReproducerError
 from reproducer.experiments import EXPERIMENTS
-from reproducer.experiments.profiles import load_params
+from reproducer.experiments.profiles import ExperimentParams, load_params
 from reproducer.experiments.study import wanted
 from reproducer.results.known import Known
 from reproducer.results.specs import Result, Spec
@@ -35,12 +35,15 @@ def experiment_status(profile: str) -> list[dict[str, Any]]:
     """For each experiment: `experiment`, `profile`, `specs`, `stored`, `missing` (keys), `open`.
 
     `open` says that more specs will follow: which ones depends on results that are missing. An
-    experiment that cannot be planned here, for want of a hub's model, costs one line.
+    experiment that cannot be planned here, for want of a hub's model, or refuses what the profile
+    gives to all, costs one line.
+
+    Raises:
+        ReproducerError: a profile that no experiment can take.
     """
     known = Asked()
     rows = []
-    for name in EXPERIMENTS:
-        params = load_params(name, profile)
+    for name, params in _params_of_all(profile).items():
         known.unanswered = False
         try:
             specs = wanted(params, known)
@@ -60,3 +63,18 @@ def experiment_status(profile: str) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _params_of_all(profile: str) -> dict[str, ExperimentParams]:
+    """The parameters of all experiments that accept the profile; each other one costs a line."""
+    accepted, refused = {}, {}
+    for name in EXPERIMENTS:
+        try:
+            accepted[name] = load_params(name, profile)
+        except ReproducerError as error:
+            refused[name] = error
+    if not accepted:
+        raise next(iter(refused.values()))
+    for name, error in refused.items():
+        log.warning("%s: not planned: %s", name, error)
+    return accepted

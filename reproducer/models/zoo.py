@@ -119,20 +119,36 @@ TINY_SHAPE = _llama(
     eos_token_id=257,
 )
 
+# The weights that a short name means, so that everyone's are the same; `name@main` is the newest.
+# Each is the commit under which several independent public repositories name or cache the model.
+COMMITS = {
+    "EleutherAI/pythia-160m": "50f5173d932e8e61f858120bcb800b97af589f46",
+    "EleutherAI/pythia-410m": "9879c9b5f8bea9051dcb0e68dff21493d67e9d4f",
+    "EleutherAI/pythia-1.4b": "fedc38a16eea3bd36a96b906d78d11d2ce18ed79",
+    "meta-llama/Llama-3.2-1B": "4e20de362430cd3b72f300e6b0f18e50e7166e08",
+    "meta-llama/Llama-3.2-3B": "13afe5124825b4f3751f836b40dafda64c1ed062",
+    "meta-llama/Llama-3.1-8B": "d04e592bb4f6aa9cfee91e2e20afa771667e1d4b",
+}
+
+
+def _of_hub(name: str, shape: dict[str, Any]) -> ModelEntry:
+    return ModelEntry(name, shape, revision=COMMITS[name])
+
+
 MODELS: dict[str, ModelEntry] = {
     "smollm2-135m": ModelEntry(None, SMOLLM2_SHAPE, arrangement="[e] [m]xN"),
-    "pythia-160m": ModelEntry("EleutherAI/pythia-160m", _pythia(768, 12, 12)),
-    "pythia-410m": ModelEntry("EleutherAI/pythia-410m", _pythia(1024, 24, 16)),
-    "pythia-1.4b": ModelEntry("EleutherAI/pythia-1.4b", _pythia(2048, 24, 16)),
-    "llama-3.2-1b": ModelEntry(
+    "pythia-160m": _of_hub("EleutherAI/pythia-160m", _pythia(768, 12, 12)),
+    "pythia-410m": _of_hub("EleutherAI/pythia-410m", _pythia(1024, 24, 16)),
+    "pythia-1.4b": _of_hub("EleutherAI/pythia-1.4b", _pythia(2048, 24, 16)),
+    "llama-3.2-1b": _of_hub(
         "meta-llama/Llama-3.2-1B",
         _llama3(2048, 8192, 16, (32, 8), rope_factor=32.0, tie_word_embeddings=True),
     ),
-    "llama-3.2-3b": ModelEntry(
+    "llama-3.2-3b": _of_hub(
         "meta-llama/Llama-3.2-3B",
         _llama3(3072, 8192, 28, (24, 8), rope_factor=32.0, tie_word_embeddings=True),
     ),
-    "llama-3.1-8b": ModelEntry(
+    "llama-3.1-8b": _of_hub(
         "meta-llama/Llama-3.1-8B",
         _llama3(4096, 14336, 32, (32, 8), rope_factor=8.0, tie_word_embeddings=False),
     ),

@@ -9,6 +9,7 @@ is damaged costs one line and its own results, no others.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 import os
@@ -24,6 +25,7 @@ import safetensors
 import safetensors.numpy
 
 from reproducer.errors import ReproducerError
+from reproducer.files import write_to_disk
 from reproducer.interrupts import uninterrupted
 from reproducer.paths import shipped_dir
 from reproducer.results.budgets import budget_of, course
@@ -80,16 +82,24 @@ class Packs:
 
     def smaller_budget(self, name: str, budget: int) -> str | None:
         """The key of the fit of course `name` with the largest budget below `budget`."""
-        smaller = [entry for entry in self._courses.get(name, ()) if entry[0] < budget]
-        return max(smaller)[1] if smaller else None
+        for tried, key in sorted(self._courses.get(name, ()), reverse=True):
+            if tried < budget and self.get(key, arrays=False) is not None:
+                return key
+        return None
 
     @cached_property
     def _courses(self) -> dict[str, list[tuple[int, str]]]:
+        """By course: budget and key of each fit, as its row says.
+
+        Rows are not checked here, which would take most of a short run's own time: this is an
+        index, and what is taken by it is read with `get`.
+        """
         courses: dict[str, list[tuple[int, str]]] = {}
-        for key in self.keys():
-            fit = self.get(key, arrays=False)
-            if fit and (name := course(fit)):
-                courses.setdefault(name, []).append((budget_of(fit), key))
+        for places in self._places.values():
+            for row, _ in places:
+                if entry := _budget_in_course(row):
+                    name, budget = entry
+                    courses.setdefault(name, []).append((budget, row.key))
         return courses
 
     def _forget(self, broken: Callable[[tuple[Row, Path]], bool]) -> None:
@@ -103,6 +113,20 @@ class Packs:
         if table not in self._files:
             self._files[table] = _Arrays(table.with_suffix(".safetensors"))
         return self._files[table]
+
+
+def _budget_in_course(row: Row) -> tuple[str, int] | None:
+    """Course and budget of a fit that can go on; None for any other row, and a damaged one."""
+    try:
+        metrics = json.loads(row.metrics)
+        if not metrics.get("goes_on"):
+            return None
+        fit = Result(row.key, json.loads(row.spec), metrics)
+        name, budget = course(fit), budget_of(fit)
+    # Nothing is known of a row that was not checked: it may hold any JSON, or none.
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return None
+    return (name, budget) if name and isinstance(budget, int) else None
 
 
 class _DamagedFileError(Exception):
@@ -207,22 +231,26 @@ def _write(results: list[Result], table: Path) -> Path:
     rows = [row_of(result)._asdict() for result in results]
     arrays = {f"{r.key}/{name}": array for r in results for name, array in r.arrays.items()}
     tensors, manifest = table.with_suffix(".safetensors"), table.with_name(MANIFEST)
+    # Without statistics: nothing is searched by ranges of values.
+    lean = {"compression": "zstd", "write_statistics": False, "store_schema": False}
+    packed = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), packed, **lean)
+    digests = _manifest(manifest) | {table.name: hashlib.sha256(packed.getvalue()).hexdigest()}
+    contents = {
+        tensors: safetensors.numpy.save(arrays),
+        table: packed.getvalue(),
+        manifest: (json.dumps(digests, indent=1, sort_keys=True) + "\n").encode(),
+    }
     try:
-        safetensors.numpy.save_file(arrays, f"{tensors}.tmp")
-        columns = pyarrow.Table.from_pylist(rows)
-        # Without statistics: nothing is searched by ranges of values.
-        lean = {"compression": "zstd", "write_statistics": False, "store_schema": False}
-        pyarrow.parquet.write_table(columns, f"{table}.tmp", **lean)
-        digest = hashlib.sha256(Path(f"{table}.tmp").read_bytes()).hexdigest()
-        digests = _manifest(manifest) | {table.name: digest}
-        Path(f"{manifest}.tmp").write_text(json.dumps(digests, indent=1, sort_keys=True) + "\n")
+        for path, content in contents.items():
+            write_to_disk(Path(f"{path}.tmp"), content)
     except BaseException:
-        for path in (tensors, table, manifest):
+        for path in contents:
             Path(f"{path}.tmp").unlink(missing_ok=True)
         raise
     # Arrays first: a table must never name arrays that are not there. A process that dies between
     # these lines leaves the next manifest under its scratch name, where `_tables` looks as well.
     with uninterrupted():
-        for path in (tensors, table, manifest):
+        for path in contents:
             os.replace(f"{path}.tmp", path)
     return table

@@ -9,16 +9,15 @@ the last of their source, and take no part in the comparison of recipes.
 from __future__ import annotations
 
 import hashlib
-import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 
 from reproducer.errors import ReproducerError
+from reproducer.files import replace_bytes
 from reproducer.paths import data_dir
 
 if TYPE_CHECKING:
@@ -74,10 +73,9 @@ def write_warm_start(name: str, model: str, vector: np.ndarray, facts: dict[str,
     """Write a vector (d_model,) and where it comes from to the shipped data."""
     path = warm_start_path(name, model)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(f".{os.getpid()}.tmp")
     metadata = {key: str(value) for key, value in facts.items()}
-    safetensors.numpy.save_file({"m": np.ascontiguousarray(vector)}, scratch, metadata=metadata)
-    os.replace(scratch, path)
+    arrays = {"m": np.ascontiguousarray(vector)}
+    replace_bytes(path, safetensors.numpy.save(arrays, metadata=metadata))
     _vector.cache_clear()
     return path
 

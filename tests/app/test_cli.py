@@ -1,13 +1,16 @@
 """The command: what it prints, and one clear line and status 2 for bad input."""
 
+import contextlib
 import json
 import logging
+import os
 import subprocess
 import sys
 
 import pytest
 from typer.testing import CliRunner
 
+from reproducer.app import shipping
 from reproducer.app.cli import app, main
 from reproducer.experiments import arrangements
 from reproducer.experiments.base import grid
@@ -193,6 +196,27 @@ def test_the_module_is_the_command():
     assert done.returncode == 2 and "unknown experiment 'nothing'" in done.stderr
 
 
+def test_status_goes_on_where_one_experiment_refuses_what_all_are_given(
+    one_experiment, monkeypatch, tmp_path, caplog
+):
+    monkeypatch.setattr("reproducer.app.status.EXPERIMENTS", ("syntax", "noise"))
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("common: {model: tiny, n_texts: 1}")
+    rows = json.loads(call("status", "--profile", str(mine), "--json"))
+    assert [row["experiment"] for row in rows] == ["noise"]
+    (line,) = caplog.messages
+    assert line.startswith("syntax: not planned: parameter n_texts of 'syntax'")
+
+
+def test_a_profile_that_no_experiment_can_take_is_an_error(capsys, monkeypatch, tmp_path, caplog):
+    (tmp_path / "mine.yaml").write_text("common: {n_texts: 0}")
+    assert "n_texts" in complaint(
+        capsys, monkeypatch, "status", "--profile", str(tmp_path / "mine.yaml")
+    )
+    assert "profile 'smokee'" in complaint(capsys, monkeypatch, "status", "--profile", "smokee")
+    assert not caplog.messages
+
+
 def test_packs_of_another_profile_stand_beside_the_shipped_ones(one_experiment, monkeypatch):
     call("run", "arrangements", *SMOKE, "-p", "n_texts=1")
     assert "arrangements: 19 results" in call("pack", "arrangements", *SMOKE).replace("\n", "")
@@ -206,6 +230,28 @@ def test_packs_of_another_profile_stand_beside_the_shipped_ones(one_experiment, 
     # What is shipped is packed again together with what is new.
     call("run", "arrangements", *SMOKE)
     assert "arrangements: 37 results" in call("pack", "arrangements", *SMOKE).replace("\n", "")
+
+
+def test_a_pack_is_whole_though_nobody_reads_what_it_says(one_experiment, monkeypatch):
+    """As in `reproduce pack | head -0`, and with the profile that is shipped."""
+    call("run", "arrangements", *SMOKE, "-p", "n_texts=1")
+    written = []
+    monkeypatch.setattr(shipping, "SHIPPED", "smoke")
+    monkeypatch.setattr("reproducer.app.shipping.write_expected", lambda *_: written.append(1))
+    for name in ("reconstructions.ship_reconstructions", "playground.ship_playground"):
+        monkeypatch.setattr(f"reproducer.app.{name}", lambda *_: written.append(1))
+    read, write = os.pipe()
+    os.close(read)
+    monkeypatch.setattr(sys, "argv", ["reproduce", "pack", *SMOKE])
+    with (
+        open(write, "w") as nobody,
+        contextlib.redirect_stdout(nobody),
+        pytest.raises(SystemExit) as stop,
+    ):
+        main()
+    assert stop.value.code == 1
+    names = {path.name for path in one_experiment.iterdir()}
+    assert {"arrangements.parquet", "ledger-smoke.json"} <= names and len(written) == 3
 
 
 def test_merge_unites_stores(one_experiment, monkeypatch, tmp_path, caplog):

@@ -9,7 +9,7 @@ from reproducer.app.book import build_book
 from reproducer.paths import ROOT
 
 # The first is A1; the others have tables and figures of other kinds; A9 has the word Bézier.
-PAGES = ["arrangements", "connectivity", "cost", "learned", "playground", "precision"]
+PAGES = ["arrangements", "connectivity", "cost", "learned", "playground"]
 
 
 @pytest.fixture(scope="session")

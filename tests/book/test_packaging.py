@@ -114,3 +114,25 @@ def test_style():
     command = [ruff, "check", "."]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+AUDITS = {
+    "flaws": ("echo 'WARNING: x'; echo 'Found 1 known vulnerability'; exit 1", "Found 1 known"),
+    "none": ("echo 'No known vulnerabilities found'", "No known vulnerabilities found"),
+    "no index": ("echo Traceback; echo 'no route' >&2; exit 1", "no audit: no route"),
+}
+
+
+@pytest.mark.parametrize("how", AUDITS)
+def test_ci_goes_on_after_the_audit_and_says_how_it_ended_in_one_line(how: str, tmp_path: Path):
+    done, line = AUDITS[how]
+    function = re.search(r"^audit\(\) \{.*?^\}", (ROOT / ".ci" / "run").read_text(), re.M | re.S)
+    stubs = tmp_path / "audit" / "bin"
+    stubs.mkdir(parents=True)
+    for path, does in (("python3", "exit 0"), ("pip", "exit 0"), ("pip-audit", done)):
+        (stubs / path).write_text(f"#!/bin/bash\n{does}\n")
+        (stubs / path).chmod(0o755)
+    script = f"set -euo pipefail\nscratch={tmp_path}\nPATH={stubs}:$PATH\n{function[0]}\naudit"
+    ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert ended.returncode == 0 and ended.stderr == ""
+    assert ended.stdout.startswith(line) and len(ended.stdout.splitlines()) == 1

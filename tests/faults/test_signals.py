@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 
 import pytest
 
@@ -81,17 +82,24 @@ def test_in_the_middle_of_fits(place, number):
     assert told(place, Ended(process.returncode, "", err), number) == place.n_stored()
 
 
-def test_while_it_is_imported(place):
+SCRIPT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["reproduce"]
+BEGUN_AS = {
+    "module": "import runpy; runpy.run_module('reproducer', run_name='__main__')",
+    "script": f"from {SCRIPT.replace(':', ' import ')} as begin; begin()",
+}
+
+
+@pytest.mark.parametrize("way", BEGUN_AS)
+def test_while_it_is_imported(way):
     """Ctrl-C comes inside an import of the command's own modules."""
-    pause = (
-        "import os, runpy, signal, sys\n"
+    program = (
+        "import os, signal, sys\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "sys.addaudithook(lambda event, given: event == 'import' and given[0] == 'typer'\n"
         "    and os.kill(os.getpid(), signal.SIGINT))\n"
-        "sys.argv = ['reproduce', '--help']\n"
-        "runpy.run_module('reproducer', run_name='__main__')\n"
+        f"sys.argv = ['reproduce', '--help']\n{BEGUN_AS[way]}\n"
     )
-    done = subprocess.run([sys.executable, "-c", pause], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr == "interrupted: nothing was begun\n"
 

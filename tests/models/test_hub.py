@@ -8,13 +8,14 @@ import sys
 import pytest
 
 from reproducer.errors import ReproducerError
-from reproducer.models.card import model_card
+from reproducer.models.card import COMMIT, model_card
 from reproducer.models.hub import SECONDS
+from reproducer.models.zoo import MODELS
 
 ASK = """
 import time
 from reproducer.errors import ReproducerError
-from reproducer.models.card import model_card
+from reproducer.models.card import COMMIT, model_card
 from reproducer.texts.sources import hub_rows
 import datasets, huggingface_hub
 
@@ -73,6 +74,15 @@ def test_a_commit_names_itself(monkeypatch):
     card = model_card("someone/some-model@" + "0123456789" * 4)
     assert card.revision == "0123456789" * 4 and card.folder == "someone/some-model"
     assert card.weights == f"hub:someone/some-model@{card.revision}"
+
+
+@pytest.mark.parametrize("name", [name for name, entry in MODELS.items() if entry.hub])
+def test_a_short_name_is_one_commit_and_nothing_is_asked(name, monkeypatch):
+    monkeypatch.setattr("reproducer.models.card._hub_commit", None)
+    card = model_card.__wrapped__(name)
+    assert COMMIT.fullmatch(card.revision) and card.weights.endswith(f"@{card.revision}")
+    untrained = model_card.__wrapped__(f"random:{name}")
+    assert untrained.weights.startswith("untrained:") and untrained.revision is None
 
 
 def test_a_branch_is_resolved_to_its_commit(monkeypatch):

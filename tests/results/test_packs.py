@@ -18,6 +18,7 @@ from reproducer.experiments import arrangements
 from reproducer.experiments.study import study, wanted
 from reproducer.paths import data_dir, shipped_dir
 from reproducer.results import packs as module
+from reproducer.results.budgets import course
 from reproducer.results.known import Known
 from reproducer.results.packs import MANIFEST, Packs, pack, packs
 from reproducer.results.run import compute
@@ -165,6 +166,30 @@ def test_a_writer_that_dies_between_its_files_takes_nothing_away(folder, monkeyp
     assert readable(folder) == {0, 1, 2, 3} and not list(folder.glob("*.tmp"))
 
 
+def test_all_files_are_on_the_disk_before_any_is_put_in_place(folder, monkeypatch):
+    calls = []
+    for name in ("fsync", "replace"):
+        really = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, n=name, r=really: (calls.append(n), r(*a)))
+    pack([result(0), result(1)], "a", folder)
+    assert calls == ["fsync"] * 3 + ["replace"] * 3 and readable(folder) == {0, 1, 2, 3}
+
+
+def test_what_was_packed_stays_if_the_disk_fails(folder, monkeypatch):
+    files = {path: path.read_bytes() for path in folder.iterdir()}
+    left, really = iter(range(2)), os.fsync
+
+    def full(number):
+        if next(left, None) is None:
+            raise OSError("no space left")
+        really(number)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ReproducerError, match="cannot write the pack 'a' .*no space left"):
+        pack([result(0)], "a", folder)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == files
+
+
 def test_digests_of_a_wrong_type(folder):
     (folder / MANIFEST).write_text('{"a.parquet": 5, "b.parquet": null}')
     assert readable(folder) == set()
@@ -279,6 +304,21 @@ def test_a_damaged_shipped_result_is_taken_from_the_store(folder, tmp_path):
     assert result(0).key in known.shipped and result(0).key in store
     assert same(known.get(spec(0)), result(0)) and known.get(spec(1)) is None
     assert spec(1) not in known
+
+
+def test_a_smaller_budget_that_is_damaged_gives_way_to_the_next(tmp_path, caplog):
+    budgets = (10, 20, 30)
+    metrics = result(0).metrics | {"goes_on": True}
+    fits = [result(0, spec=spec(0, max_steps=steps), metrics=metrics) for steps in budgets]
+    pack(fits, "a", tmp_path)
+    damaged = forged(fits[1])._replace(provenance="{}")
+    unreadable = [damaged._replace(key=str(n), metrics=m) for n, m in enumerate(("[]", "", "5"))]
+    rewrite(tmp_path, "a", [forged(fits[0]), damaged, forged(fits[2]), *unreadable])
+    shipped, name = Packs(tmp_path), course(fits[0])
+    assert shipped.smaller_budget(name, 40) == fits[2].key and not caplog.records
+    assert shipped.smaller_budget(name, 30) == fits[0].key and "is damaged" in caplog.text
+    assert shipped.smaller_budget(name, 10) is None
+    assert shipped.smaller_budget("another", 40) is None
 
 
 def test_every_shipped_result_is_sound(caplog):

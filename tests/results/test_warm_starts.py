@@ -1,5 +1,7 @@
 """Warm starts: made by one command, found by name, named exactly in the key."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -67,6 +69,18 @@ def test_another_vector_gives_another_key_and_old_results_are_not_used(tiny):
         before.problem(tiny)
     written(1.0)
     assert fit().key == before.key == first[0].key
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_the_old_one_stays_if_the_disk_fails(tmp_path, monkeypatch, call):
+    def full(*_):
+        raise OSError("no space left")
+
+    path, digest = written(1.0), warm_start_digest(SHARED_12, "tiny")
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(OSError, match="no space left"):
+        written(2.0)
+    assert warm_start_digest(SHARED_12, "tiny") == digest and list(path.parent.iterdir()) == [path]
 
 
 def test_a_recipe_without_one_names_none():

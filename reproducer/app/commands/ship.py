@@ -10,40 +10,16 @@ import typer
 
 from reproducer.app.commands.options import AsJson, Names, Profile, params_of
 from reproducer.app.commands.printing import console, print_json, print_table
-from reproducer.errors import ReproducerError
 from reproducer.experiments import SHIPPED
 
 
 def pack(experiments: Names = None, profile: Profile = SHIPPED) -> None:
     """Pack the known results of experiments, and their ledger, into data/results/."""
-    from reproducer.experiments.ledger import ship
-    from reproducer.experiments.profiles import profile_name
-    from reproducer.experiments.study import wanted
-    from reproducer.results.known import Known
-    from reproducer.results.packs import pack as write_pack
-    from reproducer.results.specs import with_needs
+    from reproducer.app.shipping import ship
 
-    for name, params in params_of(experiments, profile).items():
-        known = Known()
-        specs = [known.settled(spec) for spec in wanted(params, known)]
-        results = known.all(with_needs(specs))
-        if results or experiments:
-            # Packs of other profiles stand beside those of the shipped one.
-            label = name if profile == SHIPPED else f"{name}-{profile_name(profile)}"
-            console.print(f"{name}: {len(results)} results in {write_pack(results, label)}")
-    try:
-        shipped = ship(profile)
-    except OSError as error:
-        raise ReproducerError(f"cannot write the ledger: {error}") from error
-    console.print(f"ledger: {shipped}")
-    if profile == SHIPPED:
-        from reproducer.app.expected import write_expected
-        from reproducer.app.playground import ship_playground
-        from reproducer.app.reconstructions import ship_reconstructions
-
-        console.print(f"expected on other hardware: {write_expected(shipped, profile)}")
-        console.print(f"reconstructions: {ship_reconstructions(profile)}")
-        console.print(f"playground: {ship_playground()}")
+    # All is written before anything is told: whoever reads along may stop reading.
+    for line in list(ship(params_of(experiments, profile), profile, named=bool(experiments))):
+        console.print(line)
 
 
 def merge(
