@@ -15,6 +15,7 @@ import numpy as np
 
 from reproducer.errors import ReproducerError
 from reproducer.models.card import model_card
+from reproducer.readings.encoder import EncodedFitSpec, EncodedSpec
 from reproducer.results.fits import FitSpec
 from reproducer.results.packs import packs
 from reproducer.results.solutions import proto_tokens
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
 # Logits that are nearer to each other than this are equal but for rounding.
 TIE = 1e-3
 SEQUENCES = 16  # in one forward pass
+KINDS = {"fit": FitSpec, "encoded fit": EncodedFitSpec, "encoded": EncodedSpec}
 
 
 @dataclass(frozen=True)
 class Check:
-    """One fit: how many of its `n_tokens` are right as stored and as computed again.
+    """One fit, or the texts of one encoder: how many of its `n_tokens` are right, as stored and as
+    computed again.
 
     `ties`: tokens that differ, where wanted and most likely token have the same logit but for
     rounding; `differ`: those that differ by more.
@@ -47,7 +50,7 @@ class Check:
 
 
 def verify(sample: int | None = None, seed: int = 0) -> Iterator[Check]:
-    """Check shipped fits, all or `sample` of them drawn at random.
+    """Check shipped fits and encodings, all or `sample` of them drawn at random.
 
     Raises:
         ReproducerError: a sample of less than 1, or a model whose weights are not those that a fit
@@ -56,7 +59,7 @@ def verify(sample: int | None = None, seed: int = 0) -> Iterator[Check]:
     if sample is not None and sample < 1:
         raise ReproducerError(f"expected a sample of at least 1, got {sample}")
     facts = (packs().get(key, arrays=False) for key in packs().keys())
-    fits = [(fact.spec["model"], fact.key) for fact in facts if fact and fact.spec["kind"] == "fit"]
+    fits = [(fact.spec["model"], fact.key) for fact in facts if fact and fact.spec["kind"] in KINDS]
     if sample is not None:
         fits = sorted(random.Random(seed).sample(fits, min(sample, len(fits))))
     loaded: dict[str, nn.Module] = {}
@@ -79,14 +82,16 @@ def _library_model(name: str) -> nn.Module:
 
 
 def _check(result: Result, hf: nn.Module) -> Check:
-    fit = FitSpec(**result.spec)
+    fit = KINDS[result.spec["kind"]](**result.spec)
     if fit.weights != (weights := model_card(fit.model).weights):
         raise ReproducerError(
             f"model {fit.model!r}: expected the weights {fit.weights}, got {weights}"
         )
-    targets = np.array([text.tokens for text in fit.sequences])
-    right, tied = _right(hf, inputs(fit, result), targets)
-    stored = result.arrays["correct"]
+    if isinstance(fit, EncodedSpec):
+        texts, x, stored = fit.texts, _encoded(fit, result), result.arrays["correct_encoder"]
+    else:
+        texts, x, stored = fit.sequences, inputs(fit, result), result.arrays["correct"]
+    right, tied = _right(hf, x, np.array([text.tokens for text in texts]))
     other = right != stored
     return Check(
         key=fit.key,
@@ -103,6 +108,14 @@ def inputs(fit: FitSpec, result: Result) -> np.ndarray:
     """The input embeddings of a fit (n_sequences, n_inputs, d_model), from its stored rows."""
     roles = arrangement(fit.arrangement).roles(fit.n_tokens)
     return proto_tokens(fit, result)[:, ["em".index(role) for role in roles]]
+
+
+def _encoded(spec: EncodedSpec, result: Result) -> np.ndarray:
+    """The same of an encoder's stored vectors."""
+    roles = arrangement(spec.encoder.arrangement).roles(spec.encoder.n_tokens)
+    e = result.arrays["e"]
+    of = {"e": e, "m": np.broadcast_to(result.arrays["m"], e.shape)}
+    return np.stack([of[role] for role in roles], axis=1)
 
 
 def _right(hf: nn.Module, x: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

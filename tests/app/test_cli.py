@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from reproducer.app import shipping
 from reproducer.app.cli import app, main
-from reproducer.experiments import arrangements
+from reproducer.experiments import arrangements, encoder
 from reproducer.experiments.base import grid
 from reproducer.experiments.profiles import load_params
 from reproducer.results.known import Known
@@ -279,6 +279,19 @@ class TestVerify:
         assert all(row["stored"] == row["computed"] and row["differ"] == 0 for row in rows)
         assert len(json.loads(call("verify", "--sample", "5", "--json"))) == 5
         assert "36 fits, 84 tokens: 0 differ, 0 ties" in call("verify")
+
+    def test_encodings_and_fits_from_them(self, shipped):
+        from reproducer.results.packs import pack
+
+        params = load_params("encoder", "smoke")
+        asked = [*encoder.readings(params).values(), *encoder.fits(params)]
+        pack(compute(asked, progress=False), "encoder-smoke")
+        kinds = {spec.key: spec.kind for spec in map(Known().settled, asked)}
+        rows = json.loads(call("verify", "--json"))
+        checked = [kinds.get(row["key"], "fit") for row in rows]
+        assert checked.count("encoded") == len(encoder.readings(params))
+        assert checked.count("encoded fit") == params.n_texts
+        assert all(row["stored"] == row["computed"] and row["differ"] == 0 for row in rows)
 
     def test_a_fit_that_was_stored_wrong(self, shipped):
         """With right digests: as a fault of the solver would store it."""
