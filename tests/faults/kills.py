@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.pauses import pause_in_pack, pause_in_put
-from tests.faults.processes import Ended, Place, contents
+from tests.faults.processes import Ended, Place, contents, different
 
 MOMENTS = ("before anything is stored", "after something is stored", "in a write", "in a pack")
 
@@ -130,10 +130,7 @@ def _kill(command) -> bool:
 
 def _n_wrong(source, expected: dict) -> int:
     """How many results are missing, damaged or other than expected."""
-    found = contents(source)
-    return sum(found.get(key) != value for key, value in expected.items()) + len(
-        found.keys() - expected.keys()
-    )
+    return len(different(contents(source), expected))
 
 
 def _require(done: Ended) -> None:

@@ -9,7 +9,7 @@ import pytest
 import tqdm.std
 
 from reproducer.results import provenance
-from tests.faults.processes import Place, contents
+from tests.faults.processes import Place, contents, different
 
 RUN = ("run", "second_position", "--profile", "smoke")
 CLOCKS = {"back": (-(10**9),), "forward": (10**9,), "both in turn": (10**9, -(10**9))}
@@ -41,4 +41,4 @@ def test_a_clock_that_was_set(tmp_path, clock):
     assert years(odd.store).isdisjoint(years(plain.store))
     done = odd.finish(*RUN)
     assert done.status == 0 and "damaged" not in done.err
-    assert contents(odd.store) == contents(plain.store)
+    assert not different(contents(odd.store), contents(plain.store))
