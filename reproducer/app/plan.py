@@ -233,7 +233,8 @@ def _drafts(
     if asked.open:
         hopeful = wanted(asked.params, Hopeful(asked.known))
         later = list(with_needs([*asked.specs, *hopeful]))
-    missing = {spec.key for spec in later if spec not in asked.known}
+    needed = with_needs(later, asked.known)
+    missing = {spec.key for spec in needed if spec not in asked.known}
     # What loads no language model, as a sentence encoder, stands with the first that is loaded.
     first, *others = dict.fromkeys(spec.model for spec in later if spec.LOADS_MODEL)
     drafts = []

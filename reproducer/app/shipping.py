@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from reproducer.app.expected import write_expected
@@ -13,10 +13,21 @@ from reproducer.experiments.profiles import profile_name
 from reproducer.experiments.study import wanted
 from reproducer.results.known import Known
 from reproducer.results.packs import pack
-from reproducer.results.specs import with_needs
 
 if TYPE_CHECKING:
     from reproducer.experiments.profiles import ExperimentParams
+    from reproducer.results.specs import Spec
+
+
+def _with_light_needs(specs: Iterable[Spec]) -> list[Spec]:
+    """`specs` and what they need, each once, without heavy results that nobody asked for."""
+
+    def walk(specs: Iterable[Spec]) -> Iterator[Spec]:
+        for spec in specs:
+            yield from walk(needed for needed in spec.needs if not needed.HEAVY)
+            yield spec
+
+    return list({spec.key: spec for spec in walk(specs)}.values())
 
 
 def ship(chosen: Mapping[str, ExperimentParams], profile: str, named: bool) -> Iterator[str]:
@@ -29,7 +40,7 @@ def ship(chosen: Mapping[str, ExperimentParams], profile: str, named: bool) -> I
     for name, params in chosen.items():
         known = Known()
         specs = [known.settled(spec) for spec in wanted(params, known)]
-        results = known.all(with_needs(specs))
+        results = known.all(_with_light_needs(specs))
         if results or named:
             # Packs of other profiles stand beside those of the shipped one.
             label = name if profile == SHIPPED else f"{name}-{profile_name(profile)}"

@@ -71,7 +71,7 @@ def missing(params: ExperimentParams, known: Known, shard: Shard | None = None) 
         return left
     owner = owners(wanted(params, Nothing()), asked, shard.total)
     ready: dict[str, Spec] = {}
-    for spec in with_needs(left):
+    for spec in with_needs(left, known):
         can = all(needed.key in ready or needed in known for needed in spec.needs)
         if owner[spec.key] == shard.number and spec not in known and can:
             ready[spec.key] = spec

@@ -74,8 +74,8 @@ def _read(source: str, model: str, _weights: str, first: int, last: int) -> _Rea
     return _Read(halves, hashlib.sha256(repr(list(halves)).encode()).hexdigest())
 
 
-class EncoderSpec(Spec):
-    """An encoder for texts of `n_tokens` tokens, trained under an arrangement.
+class EncoderSpec(Measurement):
+    """An encoder for texts of `n_tokens` tokens, trained under an arrangement, in float32.
 
     Trained on every window of `passages` and of what the model itself `sampled`. With `begun` it
     starts at the weights of an encoder of as many tokens or fewer, else at weights drawn from the
@@ -96,6 +96,8 @@ class EncoderSpec(Spec):
     sampled: tuple[ContinuationSpec, ...] = ()
     begun: EncoderSpec | None = None
     seed: int = Field(0, ge=0)
+
+    HEAVY: ClassVar[bool] = True
 
     @property
     def needs(self) -> tuple[Spec, ...]:

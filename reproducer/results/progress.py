@@ -41,7 +41,7 @@ class Progress:
 
     def expect(self, specs: Sequence[Spec], known: Known) -> None:
         """Count those of `specs`, and of all that they need, that are not known."""
-        for spec in with_needs(specs):
+        for spec in with_needs(specs, known):
             if spec.key in self._seen or spec in known:
                 continue
             self._seen.add(spec.key)

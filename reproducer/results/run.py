@@ -72,7 +72,7 @@ def computing(
     A caller that has seen enough stops iterating; what is unfinished then is dropped. What another
     run on the store has in progress is left to it, and taken over if that run ends.
     """
-    levels = _levels(specs)
+    levels = _levels(specs, known)
     missing = [spec for level in levels for spec in level if spec not in known]
     if not missing:
         return
@@ -111,12 +111,15 @@ def _all(specs: Sequence[Spec], known: Known) -> list[Result]:
     return results
 
 
-def _levels(specs: Sequence[Spec]) -> list[list[Spec]]:
-    """All specs, each once, in levels: a level needs only what stands in earlier ones."""
+def _levels(specs: Sequence[Spec], known: Known) -> list[list[Spec]]:
+    """All specs, each once, in levels: a level needs only what is known or stands in earlier ones.
+
+    What a known result was computed from is left out.
+    """
     height: dict[str, int] = {}
     levels: list[list[Spec]] = []
-    for spec in with_needs(specs):
-        level = 1 + max((height[needed.key] for needed in spec.needs), default=-1)
+    for spec in with_needs(specs, known):
+        level = 1 + max((height.get(needed.key, -1) for needed in spec.needs), default=-1)
         height[spec.key] = level
         if level == len(levels):
             levels.append([])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
@@ -90,6 +90,8 @@ class Spec(BaseModel):
 
     # Whether the language model itself is needed to run this.
     LOADS_MODEL: ClassVar[bool] = True
+    # Whether its result is too large to be shipped only because a shipped one was computed from it.
+    HEAVY: ClassVar[bool] = False
 
     @cached_property
     def key(self) -> str:
@@ -174,11 +176,15 @@ def _settled(value: Any, choose: Callable[[Spec], str]) -> Any:
     return value
 
 
-def with_needs(specs: Sequence[Spec]) -> Iterator[Spec]:
-    """`specs` and all that they need, each once, what is needed first."""
+def with_needs(specs: Sequence[Spec], known: Container[Spec] = ()) -> Iterator[Spec]:
+    """`specs` and all that they need, each once, what is needed first.
+
+    Nothing is needed any more for a spec whose result is `known`.
+    """
     seen: set[str] = set()
     for spec in specs:
-        for needed in (*with_needs(spec.needs), spec):
+        needs = () if spec in known else spec.needs
+        for needed in (*with_needs(needs, known), spec):
             if needed.key not in seen:
                 seen.add(needed.key)
                 yield needed

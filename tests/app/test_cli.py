@@ -266,6 +266,18 @@ def test_merge_unites_stores(one_experiment, monkeypatch, tmp_path, caplog):
     assert status_of()["missing"] == []
 
 
+def test_what_is_heavy_is_packed_only_if_it_is_asked_for(one_experiment, monkeypatch):
+    params = load_params("encoder", "smoke")
+    asked = encoder.encoder(params)
+    monkeypatch.setattr(encoder, "specs", lambda *_: [asked])
+    monkeypatch.setattr("reproducer.app.shipping.ship_ledger", lambda _: None)
+    compute([asked], progress=False)
+    call("pack", "encoder", *SMOKE)
+    kinds = [packs().get(key).spec["kind"] for key in packs().keys()]
+    assert sorted(kinds) == ["continuations", "encoder"]  # not the encoder that it began at
+    assert asked in Known() and asked.begun in Known() and Known().settled(asked).key in packs()
+
+
 class TestVerify:
     @pytest.fixture
     def shipped(self, one_experiment, tiny):

@@ -17,7 +17,9 @@ from reproducer.readings.encoder import (
     encode,
     trained,
 )
+from reproducer.results.known import Known
 from reproducer.results.specs import Result
+from reproducer.results.store import Store
 from reproducer.solver.recipes import recipe
 from reproducer.texts.sources import load_texts, passages
 
@@ -179,3 +181,18 @@ def test_lines_lead_from_a_text_to_the_one_with_a_token_changed(tiny):
             came = came[0].argmax(-1)
             assert (arrays["first"][i, place, number] == (came == tokens[i]).numpy()).all()
             assert (arrays["second"][i, place, number] == (came == changed).numpy()).all()
+
+
+def test_a_trained_encoder_needs_its_beginning_no_more(monkeypatch):
+    """As where the last encoder is shipped and those before it are not."""
+    grown = encoder_spec(3, begun=encoder_spec(2))
+    known = Known()
+    trained_before = result_of(grown)
+    monkeypatch.setattr(EncoderSpec, "run", None)  # nothing is trained again
+    store = Store(known.store.path.parent / "other")
+    store.put(trained_before)
+    other = Known(store=store)
+    asked = EncodedSpec(model="tiny", encoder=grown, texts=TEXTS)
+    (result,) = compute([asked], other, progress=False)
+    assert result.arrays["e"].shape[0] == len(TEXTS)
+    assert {store.get(key).spec["kind"] for key in store.keys()} == {"encoder", "encoded"}

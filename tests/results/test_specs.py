@@ -193,3 +193,13 @@ def test_a_penalty_without_its_sentences():
 def test_more_inputs_than_positions(tiny):
     with pytest.raises(ReproducerError, match="at most its 256 positions, got 257"):
         spec(texts=(text(*range(256)),)).problem(tiny)
+
+
+def test_what_a_known_result_was_computed_from_is_not_needed_again():
+    fit = spec(penalty=regularizer())
+    assert [one.kind for one in with_needs([fit])] == ["sentence_vectors", "fit"]
+    assert [one.kind for one in with_needs([fit], [fit.penalty.teacher])] == [
+        "sentence_vectors",
+        "fit",
+    ]
+    assert list(with_needs([fit], [fit])) == [fit]
