@@ -36,10 +36,11 @@ MOST_TEXTS = 26
 # The model writes after the first two tokens of random texts, from this one on.
 SAMPLED_FROM = 500
 SAMPLED: dict[str, int] = {"n_continuations": 32, "n_tokens": 48}
-DESIGNS: dict[str, dict[str, int | str]] = {
+DESIGNS: dict[str, dict[str, float | str]] = {
     "linear": {"n_blocks": 0},
     "embeddings": {},
     "states": {"reads": "states"},
+    "short": {"rms": 1.0},  # vectors as long as the papers' starts
 }
 START = "long"  # the recipe that a fit from an encoder's `e` follows
 
@@ -76,7 +77,7 @@ class Params(ExperimentParams):
     sampled_contexts: int = Field(0, ge=0, le=RANDOM_TEXTS - SAMPLED_FROM)
     width: int = Field(1024, ge=8, multiple_of=8)
     batch: int = Field(16, ge=1)
-    designs: tuple[Literal["linear", "embeddings", "states"], ...] = tuple(DESIGNS)
+    designs: tuple[Literal["linear", "embeddings", "states", "short"], ...] = tuple(DESIGNS)
     design_text_steps: int = Field(4000, ge=1)
     recipes: tuple[Annotated[str, AfterValidator(lambda name: recipe(name).name)], ...] = (
         "fast",

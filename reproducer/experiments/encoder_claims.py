@@ -51,7 +51,24 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
             "minus another",
         ),
         _prose_before_words(df, longest),
-        _design(df, encoded),
+        _design(
+            df,
+            encoded,
+            "encoder.states",
+            "states",
+            "embeddings",
+            "An encoder that reads the frozen model's states over the text learns faster than one "
+            "that reads the embeddings",
+        ),
+        _design(
+            df,
+            encoded,
+            "encoder.long",
+            "embeddings",
+            "short",
+            "An encoder learns faster with long vectors than with vectors as long as the papers' "
+            "starts",
+        ),
         *(_sooner(df, fits, name) for name in dict.fromkeys(fits["recipe"]) if name != ENCODED),
     ]
 
@@ -81,24 +98,24 @@ def _prose_before_words(df: pd.DataFrame, longest: pd.DataFrame) -> Verdict:
     )
 
 
-def _design(df: pd.DataFrame, encoded: pd.DataFrame) -> Verdict:
+def _design(
+    df: pd.DataFrame, encoded: pd.DataFrame, id: str, one: str, other: str, claim: str
+) -> Verdict:
     """Paired by text, since every design encodes the same stretches."""
-    prose = encoded[(encoded["source"] == "unseen") & encoded["encoder"].str.startswith("design")]
+    names = [f"design {design}" for design in (one, other)]
+    prose = encoded[(encoded["source"] == "unseen") & encoded["encoder"].isin(names)]
     wide = prose.pivot_table(index=["text", "passage"], columns="encoder", values="accuracy")
-    one, other = "design states", "design embeddings"
     parts = []
-    if {one, other} <= set(wide.columns):
-        gap = (wide[one] - wide[other]).dropna().reset_index(name="gap")
+    if set(names) <= set(wide.columns):
+        gap = (wide[names[0]] - wide[names[1]]).dropna().reset_index(name="gap")
         parts = [(_mean(gap, gap["gap"], DIFFERENCES), TENTH)]
     return _claim(
         df,
         *parts,
-        id="encoder.states",
+        id=id,
         unit="passages",
         untested="" if parts else "both designs",
-        claim="An encoder that reads the frozen model's states over the text learns faster than "
-        "one that reads the embeddings: share of the tokens at equal text-steps, states minus "
-        "embeddings",
+        claim=f"{claim}: share of the tokens at equal text-steps, {one} minus {other}",
     )
 
 

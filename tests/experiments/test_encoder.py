@@ -25,6 +25,7 @@ PLANTED = {
     "other": around(0.1),
     "states": around(0.7),
     "embeddings": around(0.3),
+    "short": around(0.0, 0.0),
     "encoded": lambda i: 10 + i % 3,
     "long": lambda i: 60 + i % 5,
 }
@@ -40,6 +41,7 @@ def frame(**changed):
         ("trained for N = 4", "random", "random"),
         ("design states", "unseen", "states"),
         ("design embeddings", "unseen", "embeddings"),
+        ("design short", "unseen", "short"),
     ):
         for i in range(N_PASSAGES):
             others = dict.fromkeys(("mean", "nearest", "drawn"), planted["other"](i))
@@ -65,6 +67,7 @@ ALL_TRUE = {
     "encoder.own": "holds",
     "encoder.prose-first": "holds",
     "encoder.states": "holds",
+    "encoder.long": "holds",
     "encoder.sooner-than-long": "holds",
 }
 
@@ -84,6 +87,8 @@ def test_planted_truth():
         ({"random": around(0.8)}, "prose-first", "does not hold"),
         ({"random": around(0.55, 0.4)}, "prose-first", "inconclusive"),
         ({"states": around(0.2)}, "states", "does not hold"),
+        ({"short": around(0.4)}, "long", "does not hold"),
+        ({"short": around(0.2)}, "long", "inconclusive"),
         ({"states": around(0.5, 0.3)}, "states", "inconclusive"),
         ({"long": lambda i: 20 + i % 3}, "sooner-than-long", "does not hold"),
         ({"long": lambda i: 5 + 50 * (i % 2)}, "sooner-than-long", "inconclusive"),
