@@ -222,7 +222,7 @@ def kill_while_it_fits(shard):
         if found:
             os.kill(found[0], signal.SIGKILL)
             return
-        time.sleep(0.02)
+        time.sleep(0.002)
 
 
 @pytest.mark.slow

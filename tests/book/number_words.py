@@ -67,6 +67,14 @@ ALLOWED = {
         "thousands of numbers": GIVEN,
         "its five neighbours": LOGIC,
     },
+    "encoded_space.ipynb": {
+        "asks two of the papers' questions": TEXT,
+        "encodings of two texts": DESIGN,
+    },
+    "encoded_space.md": {
+        "the line between two texts": DESIGN,
+        "the line between two of them": LOGIC,
+    },
     "execute.md": {
         "papers' six models": PAPER,
         "at most half a minute": CRITERION,
