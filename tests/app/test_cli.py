@@ -8,10 +8,12 @@ import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from reproducer.app import shipping
 from reproducer.app.cli import app, main
+from reproducer.app.commands import ship
 from reproducer.experiments import arrangements, encoder
 from reproducer.experiments.base import grid
 from reproducer.experiments.profiles import load_params
@@ -242,6 +244,8 @@ def test_a_pack_is_whole_though_nobody_reads_what_it_says(one_experiment, monkey
         monkeypatch.setattr(f"reproducer.app.{name}", lambda *_: written.append(1))
     read, write = os.pipe()
     os.close(read)
+    # A console that nobody read falls silent for good: the test has one of its own.
+    monkeypatch.setattr(ship, "console", Console())
     monkeypatch.setattr(sys, "argv", ["reproduce", "pack", *SMOKE])
     with (
         open(write, "w") as nobody,
