@@ -13,8 +13,7 @@ import pandas as pd
 from pydantic import Field, PositiveInt
 
 from reproducer.analysis.intervals import mean_interval
-from reproducer.experiments import base, plots
-from reproducer.experiments.cells import mean_std
+from reproducer.experiments import base, cells, plots
 from reproducer.experiments.claims import Verdict, above, verdict
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.results.fits import FitSpec
@@ -53,7 +52,7 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
     """Accuracy, and the share of first tokens that are right: mean ± deviation over texts."""
     named = df.rename(columns={"accuracy": "all tokens", "first": "the first token"})
     groups = named.groupby(["arrangement", "n_tokens"])[["all tokens", "the first token"]]
-    return groups.agg(mean_std).unstack(fill_value="–")
+    return groups.agg(cells.mean_std).unstack(fill_value="–")
 
 
 def figure(df: pd.DataFrame) -> plots.Figure:

@@ -105,7 +105,7 @@ def test_first_step_and_best_so_far():
     assert experiment.first_step(np.array([0.0, 0.9, 0.95, 1.0])) == 3
     assert experiment.first_step(np.array([0.0, 0.9])) is None
     assert experiment.first_step(np.array([1.0])) == 1
-    best = experiment._best_so_far(np.array([0.2, 0.8, 0.4]), 5)
+    best = experiment.best_so_far(np.array([0.2, 0.8, 0.4]), 5)
     np.testing.assert_array_equal(best, [0.2, 0.8, 0.8, 0.8, 0.8])
 
 

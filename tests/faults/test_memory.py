@@ -1,5 +1,6 @@
 """Where memory runs short: a smaller batch if it helps, else one line that names what was asked."""
 
+import argparse
 import importlib
 
 import pytest
@@ -77,6 +78,7 @@ def test_a_reading_that_does_not_fit(monkeypatch):
 def test_halving_moves_results_by_rounding_alone():
     """As `benchmarks/RELIABILITY.md` says of the larger comparison."""
     halving = importlib.import_module("benchmarks.halving")
-    found = halving.compared(n_steps=20, n_texts=2)
+    asked = argparse.Namespace(model="tiny", steps=20, texts=2)
+    found = halving.compared(halving.asked(asked), most=1)
     assert found["results"] == 36 and found["largest difference of loss, nats"] < 1e-4
     assert found["solved, then not"] == found["not solved, then solved"] == 0
