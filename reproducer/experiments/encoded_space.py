@@ -147,12 +147,12 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
         middle = kept.shape[1] // 2
         shown[int(place),] = {
             "lines": f"{len(group)}",
-            "shared tokens, first end": cells.share(kept[:, 0].mean()),
-            "shared tokens, halfway": cells.share(kept[:, middle].mean()),
-            "shared tokens, other end": cells.share(kept[:, -1].mean()),
-            "old token, first end": cells.share(old[:, 0].mean()),
-            "old or new, halfway": cells.share((old | new)[:, middle].mean()),
-            "new token, other end": cells.share(new[:, -1].mean()),
+            "shared, start": cells.share(kept[:, 0].mean()),
+            "shared, halfway": cells.share(kept[:, middle].mean()),
+            "shared, end": cells.share(kept[:, -1].mean()),
+            "old, start": cells.share(old[:, 0].mean()),
+            "either, halfway": cells.share((old | new)[:, middle].mean()),
+            "new, end": cells.share(new[:, -1].mean()),
         }
     return cells.table_of(shown, ["changed place"])
 
@@ -168,7 +168,7 @@ def figure(df: pd.DataFrame) -> plots.Figure:
         mean = np.stack(along[name]).mean(0)
         axis.plot(np.linspace(0, 1, len(mean)), mean, **style | {"label": labels[name]})
     axis.set(xlabel="place on the line", ylabel="share that comes back", ylim=(-0.03, 1.05))
-    axis.legend()
+    plots.legend(axis, ncols=3)
     return drawn
 
 

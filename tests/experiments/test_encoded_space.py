@@ -60,8 +60,8 @@ def test_answers_on_any_rows():
 
 def test_the_table_tells_what_stays_and_what_is_said():
     row = experiment.table(frame(halfway=0.5, spread=0)).iloc[0]
-    assert row["lines"] == f"{N_PASSAGES}" and row["old token, first end"] == "100%"
-    assert (row["shared tokens, first end"], row["new token, other end"]) == ("90%", "100%")
+    assert row["lines"] == f"{N_PASSAGES}" and row["old, start"] == "100%"
+    assert (row["shared, start"], row["new, end"]) == ("90%", "100%")
 
 
 def test_rows_are_of_passages_and_of_lines_that_change_something():
