@@ -119,7 +119,7 @@ ALLOWED = {
         "two orders of magnitude": PAPER,
         "alike for four kinds": PAPER,
         "Two commands": TEXT,
-        "has nine packages": GIVEN,
+        "has ten packages": GIVEN,
         "compares the two": LOGIC,
     },
     "recipes.ipynb": {"the two recipes": LOGIC},
