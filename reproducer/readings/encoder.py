@@ -79,7 +79,7 @@ class EncoderSpec(Measurement):
 
     Trained on every window of `passages` and of what the model itself `sampled`. With `begun` it
     starts at the weights of an encoder of as many tokens or fewer, else at weights drawn from the
-    seed. The fields of `design` and `plan` are those of `reproducer.encoder`.
+    seed. The other fields are those of `Design` and `Plan` in `reproducer.encoder`.
     """
 
     kind: Literal["encoder"] = "encoder"
@@ -205,9 +205,7 @@ class EncodedSpec(Measurement):
         arrays = {"e": e, "m": encoder.m}
         with torch.no_grad():
             for name, vectors in self._alternatives(lm, e, tokens).items():
-                nats, predicted = decode_once(
-                    lm.in_dtype("float32"), pattern, vectors, encoder.m, tokens
-                )
+                nats, predicted = decode_once(lm, pattern, vectors, encoder.m, tokens)
                 arrays[f"correct_{name}"] = predicted.cpu() == tokens
                 arrays[f"nats_{name}"] = nats
         return Outcome(dict(needed[0].metrics), arrays)
@@ -286,7 +284,7 @@ class EncodedLinesSpec(Measurement):
         from reproducer.encoder.training import decode_once
 
         encoder = trained(self.encoder, needed[0], lm.d_model)
-        pattern, lm = arrangement(self.encoder.arrangement), lm.in_dtype("float32")
+        pattern = arrangement(self.encoder.arrangement)
         tokens = torch.tensor([text.tokens for text in self.texts])
         others = tokens.roll(-self.step, 0)
         t = torch.linspace(0, 1, self.n_points)[:, None, None]

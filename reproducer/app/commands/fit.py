@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from reproducer.app.commands.options import AsJson
 from reproducer.app.commands.printing import console, print_json, print_table
 from reproducer.errors import ReproducerError, shown
+
+if TYPE_CHECKING:
+    from rich.text import Text as RichText
 
 MOST_BYTES = 8 << 20  # of a text
 
@@ -48,11 +52,7 @@ def text(
         n_seeds=seeds,
         progress=not as_json,
     )
-    seconds = time.perf_counter() - began
-    if as_json:
-        print_json(fitted.summary() | {"command_seconds": round(seconds, 4)})
-    else:
-        console.print(marked(fitted, seconds), soft_wrap=True)
+    _tell(fitted, marked, as_json, began)
 
 
 def _encode(
@@ -64,11 +64,16 @@ def _encode(
     from reproducer.app.encode_text import encode_text, marked
 
     encoded = encode_text(_read(file), n_tokens=tokens, model=model)
+    _tell(encoded, marked, as_json, began)
+
+
+def _tell(done: Any, marked: Callable[[Any, float], RichText], as_json: bool, began: float) -> None:
+    """Print what came back, as JSON or marked, and how long the command has taken."""
     seconds = time.perf_counter() - began
     if as_json:
-        print_json(encoded.summary() | {"command_seconds": round(seconds, 4)})
+        print_json(done.summary() | {"command_seconds": round(seconds, 4)})
     else:
-        console.print(marked(encoded, seconds), soft_wrap=True)
+        console.print(marked(done, seconds), soft_wrap=True)
 
 
 def bench(
