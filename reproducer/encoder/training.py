@@ -6,7 +6,7 @@ follows the gradient of the cross-entropy of the texts' tokens back into the enc
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +19,7 @@ from tqdm import tqdm
 from reproducer.decoder.head import head_loss
 from reproducer.encoder.network import Encoder, features, inputs
 from reproducer.errors import ReproducerError
+from reproducer.files import replace_bytes
 from reproducer.solver.arrangements import Arrangement
 
 if TYPE_CHECKING:
@@ -159,9 +160,9 @@ def _keep(
         "curve": [tuple(point) for point in curve],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    torch.save(state, scratch)
-    os.replace(scratch, path)
+    content = io.BytesIO()
+    torch.save(state, content)
+    replace_bytes(path, content.getvalue())
 
 
 def _resume(path: Path | None, encoder: Encoder, optimizer: torch.optim.Optimizer) -> list[Point]:

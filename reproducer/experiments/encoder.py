@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
 from reproducer.experiments import base, cells, plots
 from reproducer.experiments.encoder_claims import ENCODED, claims
 from reproducer.experiments.profiles import ExperimentParams
-from reproducer.experiments.recipes import TARGET, best_so_far, first_step
+from reproducer.experiments.recipes import TARGET, arrivals, draw_curves
 from reproducer.experiments.recipes import table as fits_by_recipe
 from reproducer.readings.continuations import ContinuationSpec
 from reproducer.readings.encoder import EncodedFitSpec, EncodedSpec, EncoderSpec, Passages
@@ -237,16 +236,9 @@ def _encoded(result: Result, name: str, source: str) -> pd.DataFrame:
 
 
 def _fitted(results: list[Result], params: Params) -> pd.DataFrame:
-    curves = [best_so_far(r.arrays["trace_accuracy"], params.max_steps) for r in results]
-    steps = [first_step(curve) for curve in curves]
-    frame = base.fit_frame(results, params)
-    return frame[["source", "text", "n_tokens", "accuracy", "recipe", "device"]].assign(
-        task="fit",
-        passage=frame["text"].str.partition("[")[0],
-        curve=curves,
-        arrived=[step or params.max_steps for step in steps],
-        censored=[step is None for step in steps],
-    )
+    kept = ["source", "text", "n_tokens", "accuracy", "recipe", "device"]
+    frame = arrivals(results, params)[[*kept, "curve", "arrived", "censored"]]
+    return frame.assign(task="fit", passage=frame["text"].str.partition("[")[0])
 
 
 def table(df: pd.DataFrame) -> pd.DataFrame:
@@ -282,10 +274,7 @@ def figure(df: pd.DataFrame) -> plots.Figure:
         at, curve = first.at[name, "curve_text_steps"], first.at[name, "curve"]
         left.plot(at, curve, **style | {"markevery": max(1, len(at) // 6), "label": name})
     left.set(xlabel="text-steps of training", ylabel="accuracy in training", ylim=(-0.03, 1.05))
-    for name, style in plots.line_styles(fitted["recipe"].unique()).items():
-        mean = np.mean(fitted.loc[fitted["recipe"] == name, "curve"].to_list(), axis=0)
-        style |= {"markevery": max(1, len(mean) // 8), "label": name}
-        right.plot(np.arange(1, len(mean) + 1), mean, **style)
+    draw_curves(right, fitted)
     right.axhline(TARGET, color="#777777", lw=0.8)
     right.set(xlabel="optimizer step of a fit", ylabel="best accuracy so far", xscale="log")
     plots.legend(left, right)

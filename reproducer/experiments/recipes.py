@@ -23,7 +23,12 @@ from reproducer.results.known import Known
 from reproducer.solver.recipes import recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from reproducer.results.specs import Result
 
 TARGET = 0.95
 
@@ -68,7 +73,11 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
     `curve` is the best accuracy seen up to each step of the budget; `arrived` the first step at
     which it reached 0.95, or the budget where it never did, which `censored` says.
     """
-    results = known.all(specs(params, known))
+    return arrivals(known.all(specs(params, known)), params)
+
+
+def arrivals(results: Sequence[Result], params: ExperimentParams) -> pd.DataFrame:
+    """The frame of traced fits, one row each, with `curve`, `arrived` and `censored` of `rows`."""
     curves = [best_so_far(r.arrays["trace_accuracy"], params.max_steps) for r in results]
     steps = [first_step(curve) for curve in curves]
     return fit_frame(results, params).assign(
@@ -111,14 +120,19 @@ def figure(df: pd.DataFrame) -> Figure:
     if df.empty:
         return plots.nothing("no fit")
     drawn, axis = plots.figure(figsize=(6, 3.8))
-    for name, style in plots.line_styles(df["recipe"].unique()).items():
-        mean = np.mean(df.loc[df["recipe"] == name, "curve"].to_list(), axis=0)
-        style |= {"markevery": max(1, len(mean) // 8), "label": name}
-        axis.plot(np.arange(1, len(mean) + 1), mean, **style)
+    draw_curves(axis, df)
     axis.axhline(TARGET, color="#777777", lw=0.8, label=f"arrived: {TARGET:g}")
     axis.set(xlabel="optimizer step", ylabel="best accuracy so far, mean", ylim=(-0.03, 1.05))
     axis.legend(title="recipe")
     return drawn
+
+
+def draw_curves(axis: Axes, df: pd.DataFrame) -> None:
+    """The mean curve of each recipe's fits."""
+    for name, style in plots.line_styles(df["recipe"].unique()).items():
+        mean = np.mean(df.loc[df["recipe"] == name, "curve"].to_list(), axis=0)
+        style |= {"markevery": max(1, len(mean) // 8), "label": name}
+        axis.plot(np.arange(1, len(mean) + 1), mean, **style)
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:
