@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 FILE = "results.sqlite"
 MIN_FREE_BYTES = 64 << 20
 WAIT_SECONDS = 60
+POLL_SECONDS = 0.01
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS results (
     key TEXT PRIMARY KEY, spec TEXT, metrics TEXT, provenance TEXT, arrays_sha256 TEXT,
@@ -153,8 +155,24 @@ class Store:
 
     def _reading(self) -> sqlite3.Connection | None:
         if self._connection is None and self.path.exists():
-            self._connection = self._open()
+            connection = self._patiently_open()
+            if not connection.execute("PRAGMA schema_version").fetchone()[0]:
+                connection.close()  # another process is only just making it
+                return None
+            self._connection = connection
         return self._connection
+
+    def _patiently_open(self) -> sqlite3.Connection:
+        """Open the file; SQLite itself does not wait for a process that is opening or closing it."""
+        end = time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                return self._open()
+            except sqlite3.OperationalError as error:
+                busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > end:
+                    raise
+            time.sleep(POLL_SECONDS)
 
     def _open(self) -> sqlite3.Connection:
         writable = all(os.access(place, os.W_OK) for place in (self.path, self.folder))
@@ -181,7 +199,7 @@ class Store:
         if self._connection is None:
             # Made by Python, so that the umask decides who may read it.
             self.path.touch()
-            self._connection = self._open()
+            self._connection = self._patiently_open()
         with self._connection as transaction:
             yield transaction
 

@@ -1,5 +1,6 @@
 """The store: what was written or nothing, whatever happened to the file in between."""
 
+import multiprocessing
 import signal
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import time
 
 import pytest
 
+from reproducer.errors import ReproducerError
 from reproducer.results.store import Store
 from tests.results.samples import result, same, spec
 
@@ -69,6 +71,33 @@ def test_writers_at_the_same_time(tmp_path):
     store = Store(tmp_path)
     assert len(store) == 120
     assert all(same(store.get(result(n).key), result(n)) for n in (*range(60), *range(100, 160)))
+
+
+def opens(folder, how, together, problems):
+    """Open and close stores under `folder` that others make, read and close at the same time."""
+    for place in range(50):
+        together.wait(timeout=60)
+        for _ in range(20):
+            store = Store(folder / str(place), read_only=how == "look")
+            try:
+                store.require_writable() if how == "write" else len(store)
+            except ReproducerError as error:
+                problems.put(f"{how}: {error}")
+                return together.abort()
+            store.close()
+
+
+def test_a_store_opens_while_others_make_and_close_it(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    hows = ("write", "read", "read", "look")
+    together, problems = context.Barrier(len(hows)), context.SimpleQueue()
+    openers = [context.Process(target=opens, args=(tmp_path, how, together, problems)) for how in hows]
+    for opener in openers:
+        opener.start()
+    for opener in openers:
+        opener.join(timeout=100)
+    assert [opener.exitcode for opener in openers] == [0] * len(hows)
+    assert problems.empty(), problems.get()
 
 
 @pytest.mark.parametrize("after", [1, 7, 40])
