@@ -91,7 +91,9 @@ def test_a_store_opens_while_others_make_and_close_it(tmp_path):
     context = multiprocessing.get_context("spawn")
     hows = ("write", "read", "read", "look")
     together, problems = context.Barrier(len(hows)), context.SimpleQueue()
-    openers = [context.Process(target=opens, args=(tmp_path, how, together, problems)) for how in hows]
+    openers = [
+        context.Process(target=opens, args=(tmp_path, how, together, problems)) for how in hows
+    ]
     for opener in openers:
         opener.start()
     for opener in openers:
