@@ -40,7 +40,7 @@ PROTOCOL = base.Protocol(
 
 
 class Params(encoder.Params):
-    """The encoder is that of the experiment `encoder` under the same parameters.
+    """The encoder is that of the experiment `encoder` at `compared_at`, under the same parameters.
 
     Two of every `windows` stretches of a passage stand for its first half, and so on; `n_points`
     divide the line between two encodings.
@@ -55,13 +55,13 @@ class Params(encoder.Params):
 
 
 def specs(params: Params, known: Known) -> list[Spec]:
-    """What the last encoder makes of the texts, and what stands between its encodings."""
+    """What the encoder makes of the texts, and what stands between its encodings."""
     return [encoded(params), lines(params)]
 
 
 def encoded(params: Params) -> EncodedSpec:
     """The encodings that the experiment `encoder` tests, of unseen prose."""
-    spec = encoder.encoder(params)
+    spec = encoder.compared(params)
     texts = encoder.stretches(params, "unseen", spec.n_tokens)
     return EncodedSpec(model=params.model, encoder=spec, texts=texts, seed=params.seed)
 

@@ -58,20 +58,23 @@ PROTOCOL = base.Protocol(
 class Params(ExperimentParams):
     """Encoders for texts of `lengths` tokens, each starting at the one before.
 
-    `text_steps`: what each of them is trained for; with a length twice, training goes on. They
-    learn from passages, and from what the model writes after `sampled_contexts` openings.
-    `designs` are compared at the last length, each from its own start, after `design_text_steps`
-    text-steps. Of each text of `sources`, `windows` stretches are encoded. The first stretch of
-    each text of the first source is fitted, from the encoder's vectors and under `recipes`.
+    `text_steps`: what each of them is trained for; with a length twice, training goes on. `dtypes`:
+    what the frozen model computes in meanwhile (empty: float32). They learn from passages, and from
+    what the model writes after `sampled_contexts` openings. `designs` are compared at the length
+    `compared_at` (None: the last), each from its own start, after `design_text_steps` text-steps.
+    Of each text of `sources`, `windows` stretches are encoded. The first stretch of each text of
+    the first source is fitted at that length, from the encoder's vectors and under `recipes`.
     """
 
     UNUSED = ("recipe", "source")
-    REPEATING = ("lengths", "text_steps", "recipes")
+    REPEATING = ("lengths", "text_steps", "dtypes", "recipes")
 
     n_texts: int = Field(MOST_TEXTS, ge=2, le=MOST_TEXTS)
     sources: tuple[Literal["unseen", "random"], ...] = Field(("unseen", "random"), min_length=1)
     lengths: tuple[Annotated[int, Field(ge=1)], ...] = Field((2, 4), min_length=1)
     text_steps: tuple[Annotated[int, Field(ge=1)], ...] = Field((20_000, 60_000), min_length=1)
+    dtypes: tuple[Literal["float32", "bfloat16"], ...] = ()
+    compared_at: int | None = None
     windows: int = Field(4, ge=1)
     sampled_contexts: int = Field(0, ge=0, le=RANDOM_TEXTS - SAMPLED_FROM)
     width: int = Field(1024, ge=8, multiple_of=8)
@@ -90,27 +93,48 @@ class Params(ExperimentParams):
                 f"expected as many text_steps as lengths, got {len(self.text_steps)} for "
                 f"{len(self.lengths)}"
             )
+        if len(self.dtypes) not in (0, len(self.lengths)):
+            raise ValueError(
+                f"expected no dtypes, or as many as lengths, got {len(self.dtypes)} for "
+                f"{len(self.lengths)}"
+            )
+        if self.compared_at not in (None, *self.lengths):
+            raise ValueError(
+                f"expected compared_at as one of the lengths {list(self.lengths)}, got "
+                f"{self.compared_at}"
+            )
         if list(self.lengths) != sorted(self.lengths):
             raise ValueError(f"expected lengths that do not fall, got {list(self.lengths)}")
         return self
 
     @property
     def n_tokens(self) -> int:
-        """The length of the last encoder."""
-        return self.lengths[-1]
+        """The length at which designs and fits are compared."""
+        return self.compared_at or self.lengths[-1]
+
+    @property
+    def stages(self) -> list[tuple[int, int, str]]:
+        """Length, text-steps and dtype of each encoder."""
+        dtypes = self.dtypes or ("float32",) * len(self.lengths)
+        return list(zip(self.lengths, self.text_steps, dtypes, strict=True))
 
 
 def specs(params: Params, known: Known) -> list[Spec]:
-    """The last encoder, what every encoder makes of the texts, and the fits."""
-    return [encoder(params), *readings(params).values(), *fits(params)]
+    """The encoder that is compared, what every encoder makes of the texts, and the fits."""
+    return [compared(params), *readings(params).values(), *fits(params)]
 
 
 def encoder(params: Params, stages: int | None = None) -> EncoderSpec:
     """The encoder of the last stage, or of the last of so many; it starts at those before."""
     spec = None
-    for n_tokens, text_steps in list(zip(params.lengths, params.text_steps, strict=True))[:stages]:
-        spec = _encoder(params, n_tokens, text_steps, begun=spec)
+    for n_tokens, text_steps, dtype in params.stages[:stages]:
+        spec = _encoder(params, n_tokens, text_steps, begun=spec, dtype=dtype)
     return spec
+
+
+def compared(params: Params) -> EncoderSpec:
+    """The last encoder of the length at which designs and fits are compared."""
+    return encoder(params, len(params.lengths) - params.lengths[::-1].index(params.n_tokens))
 
 
 def _encoder(params: Params, n_tokens: int, text_steps: int, **fields: Any) -> EncoderSpec:
@@ -197,12 +221,13 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row for each stretch and encoder (`task` "encode"), one for each fit ("fit").
 
     Columns of both: task, model, profile, source, text, passage, n_tokens, accuracy, device. Of
-    stretches: encoder; text_steps and n_parameters of its training; mean, nearest and drawn, the
-    accuracies that other `e` give; curve_text_steps and curve, of the training. Of fits: recipe;
-    curve, arrived and censored as in `reproducer.experiments.recipes`.
+    stretches: encoder; compared, whether it is that of the length that is compared; text_steps and
+    n_parameters of its training; mean, nearest and drawn, the accuracies that other `e` give;
+    curve_text_steps and curve, of the training. Of fits: recipe; curve, arrived and censored as in
+    `reproducer.experiments.recipes`.
     """
     frames = [
-        _encoded(known.get(spec), name, source)
+        _encoded(known.get(spec), name, source, params)
         for (name, source), spec in readings(params).items()
         if spec in known
     ]
@@ -213,7 +238,7 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True).assign(model=params.model, profile=params.profile)
 
 
-def _encoded(result: Result, name: str, source: str) -> pd.DataFrame:
+def _encoded(result: Result, name: str, source: str, params: Params) -> pd.DataFrame:
     texts = result.spec["texts"]
     training, arrays = result.metrics, result.arrays
     by_e = {e: arrays[f"correct_{e}"].mean(1) for e in EncodedSpec.E_FROM}
@@ -224,6 +249,7 @@ def _encoded(result: Result, name: str, source: str) -> pd.DataFrame:
             "source": source,
             "text": [text["id"] for text in texts],
             "n_tokens": len(texts[0]["tokens"]),
+            "compared": len(texts[0]["tokens"]) == params.n_tokens,
             "text_steps": training["text_steps"][-1],
             "n_parameters": training["n_parameters"],
             "accuracy": by_e.pop("encoder"),

@@ -19,6 +19,7 @@ OWN = above(0.1, "a tenth of the tokens that no other e gives back")
 SOONER = above(3, "a third of the steps")
 TENTH = above(0.1, "a tenth of the tokens")
 MORE = above(1.5, "half as much again")
+TWICE = above(2, "twice as many tokens in one vector")
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:
@@ -27,9 +28,9 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
         return []
     encoded, fits = df[df["task"] == "encode"], df[df["task"] == "fit"]
     trained = encoded[encoded["encoder"].str.startswith("trained")]
-    longest = trained[trained["n_tokens"] == trained["n_tokens"].max()]
-    prose = longest[longest["source"] == "unseen"]
-    n_tokens = int(longest["n_tokens"].max()) if len(longest) else 0
+    compared = trained[trained["compared"].astype(bool)]
+    prose = compared[compared["source"] == "unseen"]
+    n_tokens = int(compared["n_tokens"].max()) if len(compared) else 0
     return [
         _claim(
             df,
@@ -50,7 +51,8 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
             claim="What comes back is read from the text: share of the tokens, the encoder's e "
             "minus another",
         ),
-        _prose_before_words(df, longest),
+        _longer(df, trained[trained["source"] == "unseen"], n_tokens),
+        _prose_before_words(df, compared),
         _design(
             df,
             encoded,
@@ -81,8 +83,28 @@ def _mean(df: pd.DataFrame, values: pd.Series, bounds: tuple[int, int]) -> Inter
     return mean_interval(values, df["passage"], bounds=bounds)
 
 
-def _prose_before_words(df: pd.DataFrame, longest: pd.DataFrame) -> Verdict:
-    by_text = longest.groupby(["source", "passage"])["accuracy"].mean()
+def _longer(df: pd.DataFrame, prose: pd.DataFrame, n_tokens: int) -> Verdict:
+    """Paired by passage: right tokens of the longest texts over those of the compared length."""
+    right = prose.assign(right=prose["accuracy"] * prose["n_tokens"]).pivot_table(
+        index="passage", columns="n_tokens", values="right"
+    )
+    most = max(right.columns, default=0)
+    parts = []
+    if most > n_tokens in right.columns:
+        parts = [(ratio_interval(right[most], right[n_tokens]), TWICE)]
+    return _claim(
+        df,
+        *parts,
+        id="encoder.longer",
+        unit="passages",
+        untested="" if parts else "an encoder of longer texts",
+        claim=f"An encoder of longer texts carries more tokens: right tokens of unseen prose, the "
+        f"longest texts over N = {n_tokens}",
+    )
+
+
+def _prose_before_words(df: pd.DataFrame, compared: pd.DataFrame) -> Verdict:
+    by_text = compared.groupby(["source", "passage"])["accuracy"].mean()
     prose, words = (by_text.loc[by_text.index.isin([s], level=0)] for s in ("unseen", "random"))
     parts = []
     if len(prose) and len(words):

@@ -75,14 +75,16 @@ def _read(source: str, model: str, _weights: str, first: int, last: int) -> _Rea
 
 
 class EncoderSpec(Measurement):
-    """An encoder for texts of `n_tokens` tokens, trained under an arrangement, in float32.
+    """An encoder for texts of `n_tokens` tokens, trained under an arrangement.
 
     Trained on every window of `passages` and of what the model itself `sampled`. With `begun` it
     starts at the weights of an encoder of as many tokens or fewer, else at weights drawn from the
-    seed. The other fields are those of `Design` and `Plan` in `reproducer.encoder`.
+    seed. The other fields are those of `Design` and `Plan` in `reproducer.encoder`. In `dtype` the
+    frozen model computes; the encoder itself and its optimizer are float32.
     """
 
     kind: Literal["encoder"] = "encoder"
+    dtype: Literal["float32", "bfloat16"] = "float32"
     arrangement: str
     n_tokens: int = Field(ge=1)
     reads: Literal["embeddings", "states"] = "embeddings"

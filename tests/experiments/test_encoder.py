@@ -21,6 +21,7 @@ def around(mean, spread=0.05):
 
 PLANTED = {
     "prose": around(0.8),
+    "longer": around(0.6),
     "random": around(0.4),
     "other": around(0.1),
     "states": around(0.7),
@@ -38,6 +39,7 @@ def frame(**changed):
     common = {"model": "smollm2-135m", "profile": "test", "n_tokens": 4, "device": "a CPU"}
     for name, source, accuracy in (
         ("trained for N = 4", "unseen", "prose"),
+        ("trained for N = 16", "unseen", "longer"),
         ("trained for N = 4", "random", "random"),
         ("design states", "unseen", "states"),
         ("design embeddings", "unseen", "embeddings"),
@@ -49,7 +51,9 @@ def frame(**changed):
             training = {"text_steps": 100.0, "n_parameters": 7.0}
             curve = {"curve_text_steps": [50, 100], "curve": [0.1, 0.2]}
             task = {"task": "encode", "encoder": name, "accuracy": planted[accuracy](i)}
-            rows.append(common | task | others | place | training | curve)
+            longer = accuracy == "longer"
+            size = {"n_tokens": 16 if longer else 4, "compared": not longer}
+            rows.append(common | task | others | place | training | curve | size)
     for name in ("encoded", "long"):
         for i in range(N_PASSAGES):
             step = planted[name](i)
@@ -65,6 +69,7 @@ def frame(**changed):
 ALL_TRUE = {
     "encoder.reads": "holds",
     "encoder.own": "holds",
+    "encoder.longer": "holds",
     "encoder.prose-first": "holds",
     "encoder.states": "holds",
     "encoder.long": "holds",
@@ -81,6 +86,8 @@ def test_planted_truth():
     [
         ({"prose": around(0.4)}, "reads", "does not hold"),
         ({"prose": around(0.7, 0.3)}, "reads", "inconclusive"),
+        ({"longer": around(0.3)}, "longer", "does not hold"),
+        ({"longer": around(0.4, 0.4)}, "longer", "inconclusive"),
         # What other e give back as well was not read from the text.
         ({"other": around(0.95)}, "own", "does not hold"),
         ({"other": around(0.7, 0.3)}, "own", "inconclusive"),
@@ -102,7 +109,7 @@ def test_planted_untruth(planted, claim, word):
     got = words(experiment.claims(frame(**planted)))
     assert got[f"encoder.{claim}"] == word
     changed = {name for name in got if got[name] != ALL_TRUE[name]}
-    assert changed <= {f"encoder.{claim}", "encoder.prose-first"}
+    assert changed <= {f"encoder.{claim}", "encoder.prose-first", "encoder.longer"}
 
 
 def test_windows_of_a_passage_are_not_counted_as_texts_of_their_own():
@@ -119,6 +126,9 @@ def test_without_both_designs_or_sources_the_claim_is_not_tested():
     assert got["encoder.states"] == "not tested here"
     got = words(experiment.claims(df[~df["source"].eq("random")]))
     assert got["encoder.prose-first"] == "not tested here"
+    got = words(experiment.claims(df[~df["encoder"].eq("trained for N = 16")]))
+    assert got["encoder.longer"] == "not tested here"
+    assert got["encoder.reads"] == "holds"
 
 
 def test_answers_on_any_rows():
@@ -157,6 +167,17 @@ def test_each_encoder_starts_at_the_one_before():
     }
 
 
+def test_longer_encoders_leave_what_is_compared_as_it_is():
+    fields = {"lengths": [1, 2, 3], "text_steps": [8, 8, 8], "compared_at": 2}
+    longer = load_params("encoder", "smoke", **fields, dtypes=["float32", "float32", "bfloat16"])
+    base = load_params("encoder", "smoke", lengths=[1, 2], text_steps=[8, 8])
+    assert experiment.compared(longer).key == experiment.encoder(base).key
+    asked, known = experiment.specs(longer, Nothing()), experiment.specs(base, Nothing())
+    assert {spec.key for spec in known} < {spec.key for spec in asked}
+    last = experiment.encoder(longer)
+    assert (last.dtype, last.begun.dtype) == ("bfloat16", "float32")
+
+
 def test_what_is_trained_on_is_not_tested_on():
     params = load_params("encoder", "smollm2")
     first, last = experiment.TRAINED_ON["unseen"]
@@ -172,6 +193,8 @@ def test_what_is_trained_on_is_not_tested_on():
     [
         ({"lengths": [1, 2], "text_steps": [8]}, "as many text_steps as lengths"),
         ({"lengths": [2, 1]}, "lengths that do not fall"),
+        ({"dtypes": ["float32"] * 5}, "as many as lengths"),
+        ({"compared_at": 77}, "compared_at as one of the lengths"),
         ({"n_texts": 27}, "n_texts"),
         ({"width": 12}, "width"),
         ({"recipes": ["none"]}, "recipe"),

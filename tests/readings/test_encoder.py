@@ -68,6 +68,14 @@ def test_the_weights_that_are_kept_give_the_encoder_back(tiny):
     assert not torch.allclose(kept.m, fresh.m)
 
 
+def test_a_model_in_bfloat16_trains_nearly_the_same_encoder_in_float32():
+    exact, fast = (result_of(encoder_spec(dtype=dtype)) for dtype in ("float32", "bfloat16"))
+    assert (exact.provenance["dtype"], fast.provenance["dtype"]) == ("float32", "bfloat16")
+    assert exact.metrics["nats"] != fast.metrics["nats"]
+    assert np.allclose(exact.metrics["nats"], fast.metrics["nats"], rtol=0.02)
+    assert set(fast.arrays) == set(exact.arrays)
+
+
 def test_an_encoder_starts_at_the_one_before(tiny):
     first = encoder_spec(2)
     grown = encoder_spec(3, begun=first, lr=1e-12)  # learns nothing
