@@ -91,6 +91,7 @@ def _longer(df: pd.DataFrame, prose: pd.DataFrame, n_tokens: int) -> Verdict:
     most = max(right.columns, default=0)
     parts = []
     if most > n_tokens in right.columns:
+        right = right.dropna(subset=[n_tokens, most])
         parts = [(ratio_interval(right[most], right[n_tokens]), TWICE)]
     return _claim(
         df,

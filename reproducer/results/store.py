@@ -163,7 +163,7 @@ class Store:
         return self._connection
 
     def _patiently_open(self) -> sqlite3.Connection:
-        """Open the file; SQLite itself does not wait for a process that is opening or closing it."""
+        """Open the file; SQLite does not itself wait for a process that opens or closes it."""
         end = time.monotonic() + WAIT_SECONDS
         while True:
             try:
