@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import tokenizers
 
 from reproducer.errors import ReproducerError, did_you_mean, require_name, shown
 from reproducer.models.hub import SECONDS, settle_hub
+from reproducer.models.shapes import resized, split_name
 from reproducer.models.smollm2 import GGUF_SHA256, smollm2_folder
 from reproducer.models.zoo import (
     EMBEDDED,
@@ -170,9 +171,13 @@ def model_card(name: str) -> ModelCard:
     """
     if SHAPE_PREFIX in name:
         return _shape_card(name)
-    base, wanted = _name_and_revision(name.removeprefix(RANDOM_PREFIX))
+    base, changes = split_name(name.removeprefix(RANDOM_PREFIX))
+    base, wanted = _name_and_revision(base)
     entry = MODELS.get(base) or ModelEntry(hub=_place(base))
     folder = str(smollm2_folder()) if base == EMBEDDED else entry.hub
+    if changes:
+        _require_untrained(name, entry)
+        entry = replace(entry, shape=resized(entry.shape, changes))
     if name.startswith(RANDOM_PREFIX) or base == "tiny":
         shape = entry.shape or ModelCard(name, entry, "", folder).config
         return ModelCard(name, entry, f"untrained:{_digest(shape)}", folder)
@@ -184,6 +189,15 @@ def model_card(name: str) -> ModelCard:
     if not COMMIT.fullmatch(revision):
         revision = _hub_commit(folder, revision)
     return ModelCard(name, entry, f"hub:{folder}@{revision}", folder, revision)
+
+
+def _require_untrained(name: str, entry: ModelEntry) -> None:
+    """Raises unless the weights are drawn, for a shape of the zoo: only that can change."""
+    if not name.startswith(RANDOM_PREFIX) or not entry.shape:
+        raise ReproducerError(
+            f"model {shown(name)}: expected changes of a shape after {RANDOM_PREFIX} and one of "
+            f"{', '.join(MODELS)}"
+        )
 
 
 def _shape_card(name: str) -> ModelCard:

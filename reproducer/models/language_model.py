@@ -142,9 +142,10 @@ def load_lm(name: str, device: str = "auto", dtype: str = "auto") -> LanguageMod
 
     Args:
         name: `smollm2-135m` (embedded), a short name of `MODELS`, `tiny` (random weights, for
-            tests), `random:<name>` (untrained weights of that shape, seeded), a local folder,
-            or a hub name, which may have a branch, tag or commit after it (`name@revision`). Code
-            that a checkpoint brings along is never run.
+            tests), `random:<name>` (untrained weights of that shape, seeded; for a short name
+            with changes after it, as `:layers=8:width=384:vocab=4096`), a local folder, or a hub
+            name, which may have a branch, tag or commit after it (`name@revision`). Code that a
+            checkpoint brings along is never run.
         device: `auto` (CUDA if there is one), `cpu`, `cuda`, `cuda:1`, …
         dtype: of solving: `float32`, `bfloat16`, or `auto`, which is `fastest_dtype`.
 

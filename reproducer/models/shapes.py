@@ -1,0 +1,63 @@
+"""Untrained models of changed shapes: `random:<name>:layers=8:width=384:vocab=4096`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reproducer.errors import ReproducerError, require_name, shown
+from reproducer.models.zoo import MODELS
+
+# What a name may change, and the fields of a configuration that follow the width in proportion.
+CHANGES = {"layers": "num_hidden_layers", "width": "hidden_size", "vocab": "vocab_size"}
+WITH_WIDTH = ("intermediate_size", "num_attention_heads", "num_key_value_heads")
+
+
+def split_name(name: str) -> tuple[str, dict[str, int]]:
+    """`base:layers=8:width=384` -> ("base", {"layers": 8, "width": 384}).
+
+    Only a name of `MODELS` is split: those of folders may have colons of their own.
+
+    Raises:
+        ReproducerError: anything after a colon that is not a change, or one that is there twice.
+    """
+    base, *parts = name.split(":") if name.partition(":")[0] in MODELS else [name]
+    changes: dict[str, int] = {}
+    for part in parts:
+        field, _, number = part.partition("=")
+        require_name("change of a shape", field, CHANGES)
+        if field in changes or not number.isascii() or not number.isdigit() or int(number) < 1:
+            raise ReproducerError(
+                f"untrained model {shown(name)}: expected each change once, as in layers=8, got "
+                f"{shown(part)}"
+            )
+        changes[field] = int(number)
+    return base, changes
+
+
+def resized(shape: dict[str, Any], changes: dict[str, int]) -> dict[str, Any]:
+    """The shape with other numbers of layers, other widths or vocabularies.
+
+    Heads keep their size: their number and the inner width follow the width in proportion.
+
+    Raises:
+        ReproducerError: a width of which that would give broken numbers, or a vocabulary without
+            the special tokens.
+    """
+    new = dict(shape)
+    for field, number in changes.items():
+        new[CHANGES[field]] = number
+    for field in [f for f in WITH_WIDTH if f in shape]:
+        product = shape[field] * new["hidden_size"]
+        if product % shape["hidden_size"]:
+            raise ReproducerError(
+                f"expected a width that keeps {field} = {shape[field]} a whole number in "
+                f"proportion to {shape['hidden_size']}, got {new['hidden_size']}"
+            )
+        new[field] = product // shape["hidden_size"]
+    special = max(shape.get(field, 0) for field in ("bos_token_id", "eos_token_id"))
+    if new["vocab_size"] <= special:
+        raise ReproducerError(
+            f"expected a vocabulary of more than {special} tokens, which the special ones need, "
+            f"got {new['vocab_size']}"
+        )
+    return new
