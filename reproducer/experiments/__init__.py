@@ -36,6 +36,7 @@ EXPERIMENTS: tuple[str, ...] = (
     "precision",
     "encoder",
     "encoded_space",
+    "architecture",
 )
 
 

@@ -37,11 +37,11 @@ def split_name(name: str) -> tuple[str, dict[str, int]]:
 def resized(shape: dict[str, Any], changes: dict[str, int]) -> dict[str, Any]:
     """The shape with other numbers of layers, other widths or vocabularies.
 
-    Heads keep their size: their number and the inner width follow the width in proportion.
+    Heads keep their size: their number and the inner width follow the width in proportion. Special
+    tokens that a smaller vocabulary lacks become its first.
 
     Raises:
-        ReproducerError: a width of which that would give broken numbers, or a vocabulary without
-            the special tokens.
+        ReproducerError: a width of which that would give broken numbers.
     """
     new = dict(shape)
     for field, number in changes.items():
@@ -54,10 +54,24 @@ def resized(shape: dict[str, Any], changes: dict[str, int]) -> dict[str, Any]:
                 f"proportion to {shape['hidden_size']}, got {new['hidden_size']}"
             )
         new[field] = product // shape["hidden_size"]
-    special = max(shape.get(field, 0) for field in ("bos_token_id", "eos_token_id"))
-    if new["vocab_size"] <= special:
-        raise ReproducerError(
-            f"expected a vocabulary of more than {special} tokens, which the special ones need, "
-            f"got {new['vocab_size']}"
-        )
+    for field in ("bos_token_id", "eos_token_id"):
+        if new.get(field, 0) >= new["vocab_size"]:
+            new[field] = 0  # untrained weights know no special token from another
     return new
+
+
+def n_parameters(shape: dict[str, Any]) -> int:
+    """How many weights a model of this shape has, of the Llama or the GPT-NeoX family."""
+    width, inner, layers = (
+        shape[name] for name in ("hidden_size", "intermediate_size", "num_hidden_layers")
+    )
+    heads = shape["num_attention_heads"]
+    of_values = width // heads * shape.get("num_key_value_heads", heads)
+    attention = 2 * width * width + 2 * width * of_values
+    if shape["model_type"] == "gpt_neox":  # with biases, and norms that have them
+        a_layer = attention + 2 * width * inner + 4 * width + inner + width + 4 * width
+        after = 2 * width
+    else:
+        a_layer, after = attention + 3 * width * inner + 2 * width, width
+    embeddings = shape["vocab_size"] * width * (1 if shape.get("tie_word_embeddings") else 2)
+    return embeddings + layers * a_layer + after

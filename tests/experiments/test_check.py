@@ -38,6 +38,7 @@ LONGEST = {
     "precision": ("lengths", 255),
     "encoder": ("lengths", 255),
     "encoded_space": ("lengths", 255),
+    "architecture": ("lengths", 255),
 }
 
 

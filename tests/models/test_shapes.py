@@ -4,8 +4,9 @@ import pytest
 
 from reproducer.errors import ReproducerError
 from reproducer.models.card import model_card
+from reproducer.models.checkpoints import weightless_model
 from reproducer.models.language_model import load_lm
-from reproducer.models.shapes import resized, split_name
+from reproducer.models.shapes import n_parameters, resized, split_name
 from reproducer.models.zoo import MODELS
 
 
@@ -25,6 +26,8 @@ def test_heads_keep_their_size():
     neox = resized(MODELS["pythia-160m"].shape, {"width": 256})
     assert (neox["intermediate_size"], neox["num_attention_heads"]) == (1024, 4)
     assert "num_key_value_heads" not in neox
+    assert resized(MODELS["tiny"].shape, {"vocab": 257})["bos_token_id"] == 256
+    assert resized(MODELS["tiny"].shape, {"vocab": 256})["bos_token_id"] == 0
 
 
 @pytest.mark.parametrize(
@@ -35,7 +38,6 @@ def test_heads_keep_their_size():
         ("random:tiny:layers=-1", "layers=8, got 'layers=-1'"),
         ("random:tiny:layers=2:layers=3", "each change once"),
         ("random:smollm2-135m:width=500", "intermediate_size = 1536 a whole"),
-        ("random:tiny:vocab=200", "more than 257 tokens"),
         ("tiny:layers=3", "expected changes of a shape after random:"),
         ("smollm2-135m:layers=3", "expected changes of a shape after random:"),
     ],
@@ -51,3 +53,10 @@ def test_a_changed_model_is_drawn_and_named_by_its_shape():
     cards = [model_card(f"random:tiny{c}") for c in ("", ":layers=3", ":layers=2")]
     assert cards[0].weights == cards[2].weights != cards[1].weights
     assert cards[0].weights == model_card("tiny").weights
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_parameters_are_counted_as_the_library_makes_them(name):
+    made = weightless_model(model_card(f"shape:{name}"))
+    counted = n_parameters(MODELS[name].shape)
+    assert counted == sum(w.numel() for w in {id(p): p for p in made.parameters()}.values())
