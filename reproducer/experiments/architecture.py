@@ -39,23 +39,23 @@ PROTOCOL = base.Protocol(
     paper="Capacity is measured on trained models of six sizes. What of it would be there without "
     "training is not asked.",
     ours="The trained model and untrained models of changed shapes hold the same texts, whose "
-    "tokens are drawn evenly from those that all models have. Each is fitted under every recipe "
-    "that the parameters name, shapes that differ from the trained model's under the one that "
-    "served its own shape best; what counts is the recipe under which a model holds most.",
+    "tokens are drawn evenly from those that all models have. Models of the "
+    "trained one's shape are fitted under each of several recipes, and what counts is the one "
+    "under which a model holds most; other shapes are fitted under the first.",
     why="Start and rate that suit trained weights need not suit untrained ones. Tokens drawn at "
     "random carry the same information for every model, whatever it learned of language.",
 )
 
 
 class Params(ExperimentParams):
-    """`model`: the trained one; `widths`, `layers` and `vocabularies`: one number changed at a time.
+    """`model`: the trained one; `widths`, `layers`, `vocabularies`: one number changed at a time.
 
     `others`: more untrained models, shown beside them. Tokens are drawn from the ids `first_id` to
-    `last_id`. `lengths`: the grid of the search; `recipes`: what the trained model and the
-    untrained one of its shape are fitted under, `recipe`: what the changed shapes are.
+    `last_id`. `lengths`: the grid of the search. Models of the trained one's shape are fitted under
+    each of `recipes`, the others under the first of them.
     """
 
-    UNUSED = ("source",)
+    UNUSED = ("recipe", "source")
 
     n_texts: int = Field(12, ge=1)
     widths: tuple[PositiveInt, ...] = (192, 384, 1152)
@@ -67,7 +67,6 @@ class Params(ExperimentParams):
     lengths: tuple[PositiveInt, ...] = Field(
         (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64), min_length=1
     )
-    recipe: str = "cold"
     recipes: tuple[str, ...] = Field(("cold", "long"), min_length=1)
     max_steps: int = Field(400, ge=1)
 
@@ -127,7 +126,7 @@ def _searches(params: Params, known: Known) -> list[Trials]:
     found = []
     for model in params.models:
         own_shape = model in (params.model, params.untrained)
-        for name in params.recipes if own_shape else (params.recipe,):
+        for name in params.recipes if own_shape else params.recipes[:1]:
             setting = Setting(
                 model=model,
                 source="tokens",

@@ -1,7 +1,8 @@
 """A4: one forward pass against autoregressive decoding (Mezentsev & Oseledets, Figure 3 of v2).
 
 How much information do the proto-tokens hold, and how much do as many trained vectors in front of
-a model that decodes token by token? A control of ours asks the same of untrained weights.
+a model that decodes token by token? Untrained weights are asked in
+`reproducer.experiments.architecture`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from reproducer.analysis.estimates import Interval
 from reproducer.analysis.intervals import ratio_interval
 from reproducer.errors import ReproducerError
 from reproducer.experiments import base, plots
-from reproducer.experiments.cells import dashed, number, share, with_interval
-from reproducer.experiments.claims import Verdict, below, verdict, within
+from reproducer.experiments.cells import number, share, with_interval
+from reproducer.experiments.claims import Verdict, verdict, within
 from reproducer.experiments.held import (
     CENSORING,
     GROUP,
@@ -48,8 +49,8 @@ PROTOCOL = base.Protocol(
     "text's own first token. The vectors start with the spread of the embeddings. The information "
     "of the longest prefix that comes back under teacher forcing is set against that of e and m.",
     ours="The verdicts are about BOS as first input and the embeddings' spread. With t_1 given, "
-    "its nats count on neither side. Controls with untrained weights run the same fits. The share "
-    "of each held prefix that greedy decoding returns stands beside it.",
+    "its nats count on neither side. The share of each held prefix that greedy decoding returns "
+    "stands beside it.",
     why="Only with BOS is the whole text scored on both sides. Teacher forcing says that every "
     "token is right after the right ones; what a user gets is what decoding returns.",
 )
@@ -64,14 +65,10 @@ _claim = partial(verdict, unit="texts", experiment="information")
 
 
 class Params(SearchParams):
-    """`firsts` and `inits`: what follows the `[mem]`, and where they start (`MemSpec`).
-
-    `controls`: models with untrained weights, run like the others and shown apart.
-    """
+    """`firsts` and `inits`: what follows the `[mem]`, and where they start (`MemSpec`)."""
 
     firsts: tuple[Literal["mem", "bos", "t1"], ...] = Field(("bos", "t1"), min_length=1)
     inits: tuple[Literal["recipe", "embeddings"], ...] = Field(("embeddings",), min_length=1)
-    controls: tuple[str, ...] = ("random:smollm2-135m",)
 
     @model_validator(mode="after")
     def _something_is_scored(self) -> Params:
@@ -86,19 +83,15 @@ def specs(params: Params, known: Known) -> list[Spec]:
     fits = [spec for tried in chosen for spec in tried.specs]
     greedy = [spec for tried in chosen for spec in tried.greedy]
     readings = reading_specs(tried.setting for tried in chosen)
-    return [*text_specs(params, _models(params)), *fits, *greedy, *readings]
+    return [*text_specs(params, params.every_model), *fits, *greedy, *readings]
 
 
 def rows(params: Params, known: Known) -> pd.DataFrame:
-    """One row for each text, way and design: `longest`, `greedy_frame` and `control`."""
+    """One row for each text, way and design: `longest` and `greedy_frame`."""
     chosen = [trials(setting, known) for setting in _settings(params, known)]
     held = longest(trial_frame([tried for tried in chosen if tried.finished], known))
     held = held.merge(greedy_frame(chosen, known), "left", [*GROUP, "text"])
-    return held.assign(control=held["model"].isin(params.controls), profile=params.profile)
-
-
-def _models(params: Params) -> tuple[str, ...]:
-    return (*params.every_model, *params.controls)
+    return held.assign(profile=params.profile)
 
 
 def _settings(params: Params, known: Known) -> list[Setting]:
@@ -106,7 +99,7 @@ def _settings(params: Params, known: Known) -> list[Setting]:
     designs = list(itertools.product(params.firsts, params.inits))
     return [
         replace(setting, first=first, init=init)
-        for setting in settings(params, _models(params), ways, known)
+        for setting in settings(params, params.every_model, ways, known)
         for first, init in (designs if setting.way in N_MEM else [("", "")])
     ]
 
@@ -137,20 +130,16 @@ def _designs(df: pd.DataFrame) -> list[tuple[str, str]]:
     return list(dict.fromkeys(zip(run["first"], run["init"], strict=True)))
 
 
-def _trained(df: pd.DataFrame) -> pd.DataFrame:
-    return df[~df["control"].astype(bool)]
-
-
 def table(df: pd.DataFrame) -> pd.DataFrame:
     """Means over texts for each design, model, source and pair; the ratio with its 95 % interval.
 
     `greedy`: the mean share of a held prefix that greedy decoding returns.
     """
-    lines, trained = [], _trained(df)
+    lines = []
     for (first, init), pair in itertools.product(_designs(df), PAIRS):
-        of = trained[trained[["way", "first", "init"]].eq([pair[0], first, init]).all(axis=1)]
+        of = df[df[["way", "first", "init"]].eq([pair[0], first, init]).all(axis=1)]
         greedy = of.groupby(["model", "source"])["greedy_accuracy"].mean()
-        for place, both in paired(trained, pair, first, init).groupby(level=[0, 1]):
+        for place, both in paired(df, pair, first, init).groupby(level=[0, 1]):
             means = both.mean()
             lines.append(
                 {
@@ -177,21 +166,6 @@ def _ratio_of(sides: pd.DataFrame, **options) -> Interval:
     return ratio_interval(sides.iloc[:, 0], sides.iloc[:, 1], **options)
 
 
-def control_table(df: pd.DataFrame) -> pd.DataFrame:
-    """Tokens held, mean over texts, by trained and by untrained weights (`controls`).
-
-    In tokens, because the nats of untrained weights, which find every token equally unlikely,
-    say nothing about language.
-    """
-    if df.empty:
-        return df
-    weights = np.where(df["control"].astype(bool), "untrained", "trained")
-    means = df.assign(weights=weights).pivot_table(
-        index=["way", "first", "source"], columns=["weights", "model"], values="held_tokens"
-    )
-    return dashed(means, 1)
-
-
 def figure(df: pd.DataFrame) -> plots.Figure:
     """One-pass `H_LM` against autoregressive `H_LM`: dots are texts, large dots means.
 
@@ -201,15 +175,14 @@ def figure(df: pd.DataFrame) -> plots.Figure:
     import seaborn as sns
 
     drawn, axes = plots.panels(len(PAIRS), height=3)
-    trained = _trained(df) if len(df) else df
-    designs = _designs(trained) if len(df) else []
+    designs = _designs(df) if len(df) else []
     design = DESIGN if DESIGN in designs or not designs else designs[0]
-    limit = 1.08 * max([1.0, *trained.get("h_lm_nats", ())])
+    limit = 1.08 * max([1.0, *df.get("h_lm_nats", ())])
     for axis, pair in zip(axes, PAIRS, strict=True):
         ends = np.array([0, limit])
         axis.fill_between(ends, ends / 5, ends, color="#eeeeee", label="paper: 1 to 5 times")
         axis.plot(ends, ends / 2, "--", color=plots.GREY, label="paper: about 2 times")
-        both = paired(trained, pair, *design)["nats"] if designs else pd.DataFrame()
+        both = paired(df, pair, *design)["nats"] if designs else pd.DataFrame()
         if len(both):
             sources = both.index.unique("source")
             names = {"hue": "model", "style": "source", "x": SIDES[0], "y": SIDES[1], "ax": axis}
@@ -226,17 +199,15 @@ def figure(df: pd.DataFrame) -> plots.Figure:
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:
-    """The ratio for one and for two vectors, and the untrained control."""
-    if df.empty:
-        return []
-    return [*(_ratio(_trained(df), pair) for pair in PAIRS), _control(df)]
+    """The ratio for one and for two vectors."""
+    return [_ratio(df, pair) for pair in PAIRS] if len(df) else []
 
 
-def _ratio(trained: pd.DataFrame, pair: tuple[str, str]) -> Verdict:
-    both = paired(trained, pair, *DESIGN)
+def _ratio(df: pd.DataFrame, pair: tuple[str, str]) -> Verdict:
+    both = paired(df, pair, *DESIGN)
     n_vectors = pair[0].split()[0]
     return _claim(
-        trained,
+        df,
         (
             _ratio_of(both["nats"], units=both.index.get_level_values("text")),
             within(HALF_STEP, 5, "half a step of the papers' grid; the paper's largest ratio"),
@@ -246,29 +217,6 @@ def _ratio(trained: pd.DataFrame, pair: tuple[str, str]) -> Verdict:
         claim=f"Autoregressive decoding after {n_vectors} [mem] and BOS holds more information "
         f"than one pass with {pair[1]}: ratio of mean nats; {CENSORING}",
         published="about 2 (1 to 5)",
-    )
-
-
-def _control(df: pd.DataFrame) -> Verdict:
-    own = df[df["way"] == "own m"]
-    own = own.assign(base=own["model"].str.removeprefix("random:"))
-    is_control = own["control"].astype(bool)
-    sides = (
-        own[chosen].set_index(["base", "source", "text"])[["held_tokens", "n_tokens"]]
-        for chosen in (is_control, ~is_control)
-    )
-    both = pd.concat(sides, axis=1, keys=["untrained", "trained"], join="inner").swaplevel(axis=1)
-    return _claim(
-        own[own["base"].isin(both.index.unique(0))] if len(both) else df,
-        (
-            _ratio_of(both["held_tokens"], units=both.index.get_level_values("text")),
-            below(0.5, "what training adds is then the larger part"),
-        ),
-        untested=_censored(both) if len(both) else "a model with trained and untrained weights",
-        own=True,
-        id="A4.control",
-        claim="Capacity comes with language training, not with the architecture: mean tokens held "
-        f"with own m, untrained over trained weights; {CENSORING}",
     )
 
 

@@ -8,28 +8,26 @@ from reproducer import load_params, study
 from reproducer.errors import ReproducerError
 from reproducer.experiments import information as experiment
 from reproducer.experiments.study import wanted
-from reproducer.models.card import model_card
 from reproducer.results.known import Known
 
 # One worker makes what the tests of this file share.
 pytestmark = pytest.mark.xdist_group("experiment_information")
 
-TRAINED, UNTRAINED = "smollm2-135m", "random:smollm2-135m"
+MODEL = "smollm2-135m"
 WAYS = ("shared m", "1 mem", "own m", "2 mem")
 
 
-def frame(ratio=2.0, untrained=0.2, n_texts=16, spread=0.4, noise=0.1, seed=0, **changes):
+def frame(ratio=2.0, n_texts=16, spread=0.4, noise=0.1, seed=0, **changes):
     """Texts that hold about 20 tokens with own m and 10 with a shared one, 2.5 nats each.
 
-    Decoding holds `ratio` times as much, untrained weights `untrained` times as much. `spread`
-    is that of the texts, `noise` that of each of their fits.
+    Decoding holds `ratio` times as much. `spread` is that of the texts, `noise` that of each of
+    their fits.
     """
     draw = np.random.default_rng(seed)
     size = np.exp(spread * draw.normal(size=n_texts))
     factors = {"shared m": 10, "1 mem": 10 * ratio, "own m": 20, "2 mem": 20 * ratio}
     rows = [
-        (model, way, f"t{t}", scale * factor * of_text * np.exp(noise * draw.normal()))
-        for model, scale in ((TRAINED, 1), (UNTRAINED, untrained))
+        (MODEL, way, f"t{t}", factor * of_text * np.exp(noise * draw.normal()))
         for way, factor in factors.items()
         for t, of_text in enumerate(size)
     ]
@@ -39,7 +37,6 @@ def frame(ratio=2.0, untrained=0.2, n_texts=16, spread=0.4, noise=0.1, seed=0, *
     return df.assign(
         **same,
         h_lm_nats=2.5 * df["held_tokens"],
-        control=df["model"] == UNTRAINED,
         first=mem.map({True: "bos", False: ""}),
         init=mem.map({True: "embeddings", False: ""}),
         greedy_accuracy=mem.map({True: 0.7, False: np.nan}),
@@ -56,9 +53,8 @@ def test_smoke(tiny):
     assert experiment.claims(study(params, compute=False)) == []
     df = study(params)
     # Two ways in one pass, two designs of each of two autoregressive ones.
-    assert len(df) == 2 * (2 + 2 * 2) * params.n_texts
+    assert len(df) == (2 + 2 * 2) * params.n_texts
     assert set(df["way"]) == set(WAYS)
-    assert df.groupby("model")["control"].first().to_dict() == {"tiny": False, "random:tiny": True}
     assert (df["c_tokens"] <= df["held_tokens"]).all()
     held = df[df["way"].str.endswith("mem") & (df["held_tokens"] > 0)]
     assert len(held) and held["greedy_accuracy"].between(0, 1).all()
@@ -68,8 +64,6 @@ def test_smoke(tiny):
     assert {v.verdict for v in experiment.claims(df)} == {"not tested here"}
     assert len(experiment.figure(df).axes) == 2
     assert len(experiment.table(df)) == 2 * 2
-    weights = set(experiment.control_table(df).columns.get_level_values(0))
-    assert weights == {"trained", "untrained"}
 
 
 @pytest.mark.parametrize("vectors", ["1", "2"])
@@ -88,7 +82,7 @@ def test_decoding_holds_more(vectors, ratio, noise, expected):
     found = verdict(df, f"A4.ratio-{vectors}")
     assert found.verdict == expected and found.n == 16 and found.unit == "texts"
     assert noise > 0.1 or found.ours == pytest.approx(ratio, rel=0.1)
-    assert found.model == TRAINED and not found.own
+    assert found.model == MODEL and not found.own
 
 
 def test_each_ratio_is_of_its_own_pair():
@@ -117,7 +111,7 @@ def test_texts_are_paired():
 
 def test_a_text_on_two_models_is_one_unit():
     df = frame(n_texts=10)
-    both = pd.concat([df, df[~df["control"]].assign(model="llama-3.2-1b")])
+    both = pd.concat([df, df.assign(model="llama-3.2-1b")])
     assert verdict(both, "A4.ratio-2").n == 10
 
 
@@ -138,55 +132,21 @@ def test_a_given_first_token_counts_on_neither_side():
     df["first"] = df["first"].replace("bos", "t1")
     df.loc[df["text"] == "t0", ["held_tokens", "h_lm_nats"]] = 0
     pair = experiment.PAIRS[1]
-    both = experiment.paired(df[df["model"] == TRAINED], pair, "t1", "embeddings")
+    both = experiment.paired(df, pair, "t1", "embeddings")
     for way, side in zip(pair, experiment.SIDES, strict=True):
-        of_way = df[(df["way"] == way) & (df["model"] == TRAINED)].set_index("text")
+        of_way = df[df["way"] == way].set_index("text")
         expected = (of_way["h_lm_nats"] - 7).where(of_way["held_tokens"] > 0, 0)
         got = both["nats", side].droplevel([0, 1])
         pd.testing.assert_series_equal(got, expected.loc[got.index], check_names=False)
         assert (both["n_tokens", side] == 3999).all()
 
 
-@pytest.mark.parametrize(
-    ("untrained", "noise", "expected"),
-    [
-        (0.2, 0.1, "holds"),
-        (1.0, 0.1, "does not hold"),
-        (2.0, 0.1, "does not hold"),
-        (0.5, 0.5, "inconclusive"),
-    ],
-)
-def test_capacity_comes_with_training(untrained, noise, expected):
-    found = verdict(frame(untrained=untrained, noise=noise), "A4.control")
-    assert found.verdict == expected and found.own and found.n == 16
-    assert noise > 0.1 or found.ours == pytest.approx(untrained, rel=0.1)
-
-
-def test_a_text_on_two_shapes_is_one_unit_of_the_control():
-    df = frame(n_texts=10)
-    shapes = df["model"].str.replace(TRAINED, "pythia-160m")
-    assert verdict(pd.concat([df, df.assign(model=shapes)]), "A4.control").n == 10
-
-
-def test_control_is_about_own_m_and_the_same_shape():
-    df = frame()
-    others = (df["way"] != "own m") & df["control"]
-    df.loc[others, "held_tokens"] *= 50
-    assert verdict(df, "A4.control").verdict == "holds"
-    other = df.assign(model=df["model"].replace(TRAINED, "llama-3.2-1b"))
-    assert verdict(other, "A4.control").verdict == "not tested here"
-    assert verdict(df[~df["control"]], "A4.control").verdict == "not tested here"
-
-
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("model", [TRAINED, UNTRAINED])
-def test_texts_at_the_end_of_the_grid_carry_no_verdict(way, model):
+def test_texts_at_the_end_of_the_grid_carry_no_verdict(way):
     df = frame()
-    of_way = (df["way"] == way) & (df["model"] == model)
+    of_way = df["way"] == way
     two, one = (of_way & df["text"].isin([f"t{i}" for i in range(n)]) for n in (2, 1))
-    about = {"shared m": {"A4.ratio-1"}, "1 mem": {"A4.ratio-1"}, "2 mem": {"A4.ratio-2"}}
-    claims = about.get(way, {"A4.ratio-2"}) if model == TRAINED else set()
-    claims |= {"A4.control"} if way == "own m" else set()
+    claims = {"A4.ratio-1"} if way in experiment.PAIRS[0] else {"A4.ratio-2"}
     for chosen, expected in ((one, set()), (two, claims)):
         cut = df.assign(n_tokens=df["n_tokens"].where(~chosen, df["held_tokens"]))
         silent = {v.id for v in experiment.claims(cut) if v.verdict == "not tested here"}
@@ -206,19 +166,14 @@ def test_table_states_ratio_interval_and_what_decoding_returns():
     assert nothing.loc["own m", "ratio of nats"] == "–"
 
 
-@pytest.mark.parametrize("n_rows", [0, 1, 2, 5, 20, 100])
+@pytest.mark.parametrize("n_rows", [0, 1, 2, 5, 20, 64])
 def test_whatever_is_there_is_shown(n_rows):
     for seed in range(3):
         some = frame(seed=seed).sample(n_rows, random_state=seed).sort_index()
         experiment.claims(some)
         experiment.figure(some)
-        for table in (experiment.table(some), experiment.control_table(some)):
-            cells = table.to_numpy().ravel().tolist()
-            assert not any(mark in str(cell) for cell in cells for mark in ("nan", "inf", "-0.0"))
-
-
-def test_controls_are_models_of_the_same_shape():
-    assert model_card("tiny").config == model_card("random:tiny").config
+        cells = experiment.table(some).to_numpy().ravel().tolist()
+        assert not any(mark in str(cell) for cell in cells for mark in ("nan", "inf", "-0.0"))
 
 
 def test_one_token_cannot_be_held_where_it_is_given():
