@@ -63,6 +63,7 @@ ALLOWED = {
     },
     "distances": {"take 50 contexts": PAPER, "0.5 would be no difference": DEFINED},
     "distillation": {"of weight 0,": DEFINED},
+    "architecture": {"at least 0.99": PAPER},
     "information": {"at least 0.99": PAPER, "is its mean, about 2.": PAPER},
     "noise": {"with mean 1,": DEFINED, "than 0.05 apart": PAPER, "within 0.05": DEFINED},
     "precision": {"±0.03": DEFINED},

@@ -32,7 +32,6 @@ def frame(**changed):
         base = {"layers": 30, "width": 576, "vocab": 49152}
         shape = base | ({varied: 2} if varied in base else {})
         for i in range(N_TEXTS):
-            around = ((i + len(varied)) % 3 - 1) * (mean > 1)
             rows.append(
                 {
                     "model": f"{model}{varied}",
