@@ -106,16 +106,19 @@ def _check(result: Result, hf: nn.Module) -> Check:
 
 def inputs(fit: FitSpec, result: Result) -> np.ndarray:
     """The input embeddings of a fit (n_sequences, n_inputs, d_model), from its stored rows."""
-    roles = arrangement(fit.arrangement).roles(fit.n_tokens)
-    return proto_tokens(fit, result)[:, ["em".index(role) for role in roles]]
+    return _placed(proto_tokens(fit, result), fit.arrangement, fit.n_tokens)
 
 
 def _encoded(spec: EncodedSpec, result: Result) -> np.ndarray:
     """The same of an encoder's stored vectors."""
-    roles = arrangement(spec.encoder.arrangement).roles(spec.encoder.n_tokens)
-    e = result.arrays["e"]
-    of = {"e": e, "m": np.broadcast_to(result.arrays["m"], e.shape)}
-    return np.stack([of[role] for role in roles], axis=1)
+    e, m = result.arrays["e"], result.arrays["m"]
+    vectors = np.stack([e, np.broadcast_to(m, e.shape)], axis=1)
+    return _placed(vectors, spec.encoder.arrangement, spec.encoder.n_tokens)
+
+
+def _placed(vectors: np.ndarray, name: str, n_tokens: int) -> np.ndarray:
+    """`e` and `m` of each sequence (n_sequences, 2, d_model), where the arrangement has them."""
+    return vectors[:, ["em".index(role) for role in arrangement(name).roles(n_tokens)]]
 
 
 def _right(hf: nn.Module, x: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

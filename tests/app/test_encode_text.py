@@ -56,7 +56,10 @@ def test_a_text_that_is_too_short_is_refused(stored):
         encode_text("h", n_tokens=2, model="tiny", profile="smoke")
 
 
-@pytest.mark.parametrize("option", [["--recipe", "paper"], ["--arrangement", "[e]xN"]])
+@pytest.mark.parametrize(
+    "option",
+    [["--recipe", "paper"], ["--arrangement", "[e]xN"], ["--steps", "9"], ["--seeds", "4"]],
+)
 def test_what_belongs_to_fits_is_refused(option):
     status, _, err = called(["text", "-", "--encode", *option], b"some text")
     assert status == 2 and f"expected no {option[0]} beside --encode" in err

@@ -21,6 +21,7 @@ MOST_BYTES = 8 << 20  # of a text
 
 
 def text(
+    context: typer.Context,
     file: Annotated[str, typer.Argument(help="A text file, or - for standard input.")],
     tokens: Annotated[int, typer.Option(help="Fit this many leading tokens.")] = 8,
     model: Annotated[str, typer.Option(help="Which frozen model.")] = "smollm2-135m",
@@ -38,7 +39,8 @@ def text(
     """Fit one text of yours, or encode it, and show which tokens came back."""
     began = time.perf_counter()
     if encode:
-        _encode(file, tokens, model, {"arrangement": arrangement, "recipe": recipe}, as_json, began)
+        _require_nothing_of_fits(context)
+        _encode(file, tokens, model, as_json, began)
         return
     from reproducer.app.fit_text import fit_text, marked
 
@@ -55,12 +57,14 @@ def text(
     _tell(fitted, marked, as_json, began)
 
 
-def _encode(
-    file: str, tokens: int, model: str, of_fits: dict[str, str | None], as_json: bool, began: float
-) -> None:
-    for name, value in of_fits.items():
-        if value is not None:
-            raise ReproducerError(f"expected no --{name} beside --encode, got {shown(value)}")
+def _require_nothing_of_fits(context: typer.Context) -> None:
+    for name in ("arrangement", "recipe", "steps", "seeds"):
+        if context.get_parameter_source(name).name != "DEFAULT":
+            value = shown(context.params[name])
+            raise ReproducerError(f"expected no --{name} beside --encode, got {value}")
+
+
+def _encode(file: str, tokens: int, model: str, as_json: bool, began: float) -> None:
     from reproducer.app.encode_text import encode_text, marked
 
     encoded = encode_text(_read(file), n_tokens=tokens, model=model)
