@@ -14,11 +14,11 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from reproducer.analysis.estimates import Interval
 from reproducer.analysis.intervals import ratio_interval
-from reproducer.errors import ReproducerError
+from reproducer.errors import ReproducerError, require_name
 from reproducer.experiments import base, plots
 from reproducer.experiments.cells import number, share, with_interval
 from reproducer.experiments.claims import Verdict, verdict, within
@@ -42,6 +42,7 @@ from reproducer.experiments.trials import (
 )
 from reproducer.results.known import Known
 from reproducer.results.specs import Spec
+from reproducer.solver.recipes import RECIPES, recipe
 
 PROTOCOL = base.Protocol(
     paper="One or two trained [mem] vectors stand before the text (Kuratov et al.). The logits are "
@@ -65,10 +66,19 @@ _claim = partial(verdict, unit="texts", experiment="information")
 
 
 class Params(SearchParams):
-    """`firsts` and `inits`: what follows the `[mem]`, and where they start (`MemSpec`)."""
+    """`firsts` and `inits`: what follows the `[mem]`, and where they start (`MemSpec`).
+
+    `mem_recipe`: how they move, if not by `recipe` (""), which may suit one pass alone.
+    """
 
     firsts: tuple[Literal["mem", "bos", "t1"], ...] = Field(("bos", "t1"), min_length=1)
     inits: tuple[Literal["recipe", "embeddings"], ...] = Field(("embeddings",), min_length=1)
+    mem_recipe: str = ""
+
+    @field_validator("mem_recipe")
+    @classmethod
+    def _mem_recipe_exists(cls, name: str) -> str:
+        return name and require_name("recipe", name, RECIPES)
 
     @model_validator(mode="after")
     def _something_is_scored(self) -> Params:
@@ -97,8 +107,9 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
 def _settings(params: Params, known: Known) -> list[Setting]:
     ways = [way for pair in PAIRS for way in reversed(pair)]
     designs = list(itertools.product(params.firsts, params.inits))
+    of_mem = recipe(params.mem_recipe or params.recipe, params.max_steps)
     return [
-        replace(setting, first=first, init=init)
+        replace(setting, first=first, init=init, recipe=of_mem if first else setting.recipe)
         for setting in settings(params, params.every_model, ways, known)
         for first, init in (designs if setting.way in N_MEM else [("", "")])
     ]

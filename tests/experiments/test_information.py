@@ -179,3 +179,15 @@ def test_whatever_is_there_is_shown(n_rows):
 def test_one_token_cannot_be_held_where_it_is_given():
     with pytest.raises(ReproducerError, match="lengths of at least 2 where t_1 is given"):
         load_params("information", "smoke", lengths=[1, 2])
+
+
+def test_mem_vectors_may_have_a_recipe_of_their_own():
+    both = load_params("information", "smoke", mem_recipe="mem")
+    recipes = {way: set() for way in WAYS}
+    for spec in wanted(both, Known()):
+        if hasattr(spec, "recipe"):
+            way = f"{spec.n_mem} mem" if spec.kind.startswith("mem") else "one pass"
+            recipes.setdefault(way, set()).add(spec.recipe.name)
+    assert recipes["1 mem"] == recipes["2 mem"] == {"mem"} and recipes["one pass"] == {"paper"}
+    with pytest.raises(ReproducerError, match="mem_recipe"):
+        load_params("information", "smoke", mem_recipe="none")
