@@ -91,7 +91,6 @@ ALLOWED = {
         "Five are compared": PAPER,
         "the last two rows": TEXT,
         "that twelve other texts": GIVEN,
-        "compares all three": DESIGN,
         "Three points decide": TEXT,
         "a tenth of the size": GIVEN,
     },
