@@ -101,8 +101,8 @@ RECIPES: dict[str, Recipe] = {
     "canonical-warm": Recipe(
         name="canonical-warm", lr=0.004, init_std=0.3, start="common", warm_m="shared-12"
     ),
-    # For `[mem]` vectors, which start as embeddings do: of the rates 0.01, 0.03 and 0.1 the last held
-    # 32 tokens of eight `seen` texts soonest, with two vectors.
+    # For `[mem]` vectors, which start as embeddings do: of the rates 0.01, 0.03 and 0.1, the last
+    # held 32 tokens of eight `seen` texts soonest, with two vectors.
     "mem": Recipe(name="mem", lr=0.1),
     # A stage of growth (`reproducer.results.growth`): short, since it begins near its end.
     "grow": Recipe(name="grow", lr=0.03, max_steps=300, restart_every=100),
