@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from reproducer.analysis.intervals import mean_interval, ratio_interval
 from reproducer.experiments.claims import Verdict, above, verdict
+from reproducer.experiments.recipes import TARGET, steps_ratio
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,24 +144,14 @@ def _design(
 
 
 def _sooner(df: pd.DataFrame, fits: pd.DataFrame, name: str) -> Verdict:
-    steps = fits.pivot_table(index="text", columns="recipe", values="arrived")
-    parts = []
-    if {name, ENCODED} <= set(steps.columns):
-        steps = steps.dropna(subset=[name, ENCODED])
-        late = fits[fits["censored"].astype(bool)]["recipe"].unique()
-        ratio = ratio_interval(
-            steps[name],
-            steps[ENCODED],
-            censored_above=name in late,
-            censored_below=ENCODED in late,
-        )
-        parts = [(ratio, SOONER)]
+    ratio, bounds = steps_ratio(fits, name, ENCODED)
+    there = {name, ENCODED} <= set(fits["recipe"])
     return _claim(
         df,
-        *parts,
+        (ratio, SOONER),
         id=f"encoder.sooner-than-{name}",
         unit="texts",
-        untested="" if parts else "fits from the encoder's vectors",
-        claim=f"A fit that starts at the encoder's vectors arrives at 0.95 in a third of the steps "
-        f"of the recipe {name}: ratio of mean steps",
+        untested="" if there else "fits from the encoder's vectors",
+        claim=f"A fit that starts at the encoder's vectors arrives at {TARGET} in a third of the "
+        f"steps of the recipe {name}: ratio of mean steps{bounds}",
     )
