@@ -1,23 +1,27 @@
 """Whose is the capacity: the architecture's, or what training on language adds? (not in the papers)
 
 Models with untrained weights, of the trained model's shape and of shapes that differ from it in one
-number, hold the same texts as the trained model: tokens drawn at random, which no training makes
-any likelier.
+number, hold the same texts as the trained model: tokens drawn at random, of which training can tell
+no more than how frequent each is.
 """
 
 from __future__ import annotations
-
-from functools import partial
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from reproducer.analysis.intervals import ratio_interval
 from reproducer.analysis.prefix_search import checked_grid
 from reproducer.errors import ReproducerError
 from reproducer.experiments import base, cells, plots
-from reproducer.experiments.claims import Verdict, above, verdict, within
+from reproducer.experiments.architecture_claims import (
+    DIMENSIONS,
+    TRAINED,
+    UNTRAINED,
+    along,
+    best,
+    claims,
+)
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.published import published
 from reproducer.experiments.trials import Setting, Trials, trials
@@ -29,12 +33,8 @@ from reproducer.results.specs import Spec
 from reproducer.solver.recipes import recipe
 from reproducer.texts.sources import Text
 
-DIMENSIONS = {"width": "width", "layers": "depth", "vocab": "vocabulary"}
-TRAINED, UNTRAINED = "trained", "untrained"
-TWICE = above(2, "twice as many tokens")
-SAME = within(2**-0.5, 2**0.5, "less than one step of the papers' grid of lengths")
+__all__ = ["PROTOCOL", "Params", "best", "claims", "figure", "note", "rows", "specs", "table"]
 SHAPE = ["layers", "width", "vocab"]
-_claim = partial(verdict, experiment="architecture", unit="texts", own=True)
 PROTOCOL = base.Protocol(
     paper="Capacity is measured on trained models of six sizes. What of it would be there without "
     "training is not asked.",
@@ -42,8 +42,9 @@ PROTOCOL = base.Protocol(
     "tokens are drawn evenly from those that all models have. Models of the "
     "trained one's shape are fitted under each of several recipes, and what counts is the one "
     "under which a model holds most; other shapes are fitted under the first.",
-    why="Start and rate that suit trained weights need not suit untrained ones. Tokens drawn at "
-    "random carry the same information for every model, whatever it learned of language.",
+    why="Start and rate that suit trained weights need not suit untrained ones. Of tokens drawn at "
+    "random a trained model can know no more than how frequent each is; every untrained model "
+    "stands for one draw of its weights.",
 )
 
 
@@ -81,11 +82,18 @@ class Params(ExperimentParams):
         return checked_grid(lengths)
 
     @model_validator(mode="after")
-    def _all_models_have_the_tokens(self) -> Params:
+    def _models_differ_and_have_the_tokens(self) -> Params:
         if self.first_id >= self.last_id:
             raise ReproducerError(
                 f"expected last_id above first_id {self.first_id}, got {self.last_id}"
             )
+        weights = [model_card(model).weights for model in self.models[1:]]
+        for number, model in enumerate(self.models[1:]):
+            if not model_card(model).untrained or weights[number] in weights[:number]:
+                raise ReproducerError(
+                    f"expected untrained models of different shapes beside {self.model!r}, got "
+                    f"{model!r}"
+                )
         for model in self.models:
             if self.last_id >= (size := model_card(model).config["vocab_size"]):
                 raise ReproducerError(
@@ -143,13 +151,15 @@ def _searches(params: Params, known: Known) -> list[Trials]:
 
 
 def rows(params: Params, known: Known) -> pd.DataFrame:
-    """One row for each model, recipe and text whose search is finished.
+    """One row for each model, recipe and text; a model counts once all its searches are finished.
 
     Columns: model, profile, weights (trained or untrained), layers, width, vocab, n_parameters,
-    varied (the dimension in which a shape differs, "" for the trained model's shape, "family" for
-    the others), recipe, text, held_tokens, longest (the longest length tried), device.
+    n_ids (how many tokens are drawn from), varied (the dimension in which a shape differs, "" for
+    the trained model's shape, "family" for the others), recipe, max_steps, text, held_tokens, longest (the longest length tried), device.
     """
-    frames = [_held(tried, known, params) for tried in _searches(params, known) if tried.finished]
+    searches = _searches(params, known)
+    unfinished = {tried.setting.model for tried in searches if not tried.finished}
+    frames = [_held(t, known, params) for t in searches if t.setting.model not in unfinished]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
@@ -165,8 +175,10 @@ def _held(tried: Trials, known: Known, params: Params) -> pd.DataFrame:
             "weights": TRAINED if model == params.model else UNTRAINED,
             **{name: shape[CHANGES[name]] for name in SHAPE},
             "n_parameters": n_parameters(shape),
+            "n_ids": params.last_id - params.first_id + 1,
             "varied": "family" if model in params.others else next(iter(changes), ""),
             "recipe": tried.setting.recipe.name,
+            "max_steps": tried.setting.recipe.max_steps,
             "text": [text.id for text in tried.setting.texts],
             "held_tokens": [search.longest for search in tried.searches],
             "longest": max(params.lengths),
@@ -175,17 +187,12 @@ def _held(tried: Trials, known: Known, params: Params) -> pd.DataFrame:
     )
 
 
-def best(df: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each model under the recipe by which it holds most tokens, in the mean."""
-    if df.empty:
-        return df
-    means = df.groupby(["model", "recipe"], sort=False)["held_tokens"].mean()
-    chosen = means.groupby("model", sort=False).idxmax()
-    return df[[pair in set(chosen) for pair in zip(df["model"], df["recipe"], strict=True)]]
-
-
 def table(df: pd.DataFrame) -> pd.DataFrame:
-    """Tokens held by each model under each recipe: mean ± deviation over texts, and the most."""
+    """Tokens held by each model under each recipe: mean ± deviation over texts, and the most.
+
+    `bits a token`: what a drawn token says to weights that have no preference; to trained ones at
+    least what it says to someone who knows which tokens are drawn from.
+    """
     lines = {}
     for keys, of in df.groupby(["model", "recipe"], sort=False) if len(df) else ():
         first = of.iloc[0]
@@ -193,6 +200,7 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
             "weights": first["weights"],
             "parameters": f"{first['n_parameters'] / 1e6:.1f} M",
             **{DIMENSIONS[name]: f"{first[name]:,}" for name in ("width", "layers", "vocab")},
+            "bits a token": _bits(first),
             "texts": f"{len(of)}",
             "tokens held": cells.mean_std(of["held_tokens"], digits=1),
             "most": f"{of['held_tokens'].max()}",
@@ -200,18 +208,23 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
     return cells.table_of(lines, ["model", "recipe"])
 
 
+def _bits(row: pd.Series) -> str:
+    all_tokens = cells.number(np.log2(row["vocab"]), 1)
+    if row["weights"] == UNTRAINED:
+        return all_tokens
+    return f"{cells.number(np.log2(row['n_ids']), 1)} … {all_tokens}"
+
+
 def figure(df: pd.DataFrame) -> plots.Figure:
     """Tokens held against the number of weights, and against each dimension of the shape."""
     if df.empty:
         return plots.nothing("no model")
     drawn, (left, right) = plots.panels(2, height=3.6)
-    counted = best(df)
-    _by_size(left, counted)
-    own = counted[counted["weights"] == UNTRAINED]
-    middle = own[own["varied"] == ""]
+    _by_size(left, best(df))
     styles = plots.line_styles(DIMENSIONS)
     for name, label in DIMENSIONS.items():
-        line = pd.concat([middle, own[own["varied"] == name]])
+        line = along(df, name)
+        middle = line[line["varied"] == ""]
         if line["model"].nunique() > 1 and len(middle):
             line = line.assign(factor=line[name] / middle[name].iloc[0])
             means = line.groupby("factor")["held_tokens"].agg(["mean", "sem"])
@@ -233,61 +246,8 @@ def _by_size(axis: plots.Axes, counted: pd.DataFrame) -> None:
     sizes = [n_parameters(model_card(f"shape:{name}").config) for name in theirs["model"]]
     plots.paper_marks(axis, sizes, theirs["max_tokens"], label="paper: trained, random words, most")
     axis.set(xscale="log", xlabel="weights", ylabel="tokens held, mean over texts")
-    plots.log_axis(axis)
-
-
-def claims(df: pd.DataFrame) -> list[Verdict]:
-    """What training adds; what width, depth and vocabulary change without it."""
-    if df.empty:
-        return []
-    counted = best(df)
-    untrained = counted[(counted["weights"] == UNTRAINED) & (counted["varied"] != "family")]
-    trained = counted[counted["weights"] == TRAINED]
-    plain = untrained[untrained["varied"] == ""]
-    return [
-        _judged(
-            df,
-            trained,
-            plain,
-            TWICE,
-            id="architecture.training",
-            claim="Training on language adds capacity, of tokens drawn at random, too: mean tokens "
-            "held, trained over untrained weights of one shape",
-        ),
-        *(_along(df, untrained, plain, name) for name in DIMENSIONS),
-    ]
-
-
-def _along(df: pd.DataFrame, untrained: pd.DataFrame, plain: pd.DataFrame, name: str) -> Verdict:
-    line = pd.concat([plain, untrained[untrained["varied"] == name]])
-    ends = (line[line[name] == end] for end in (line[name].max(), line[name].min()))
-    what = DIMENSIONS[name]
-    says = "matters little" if name == "vocab" else f"grows with {what}"
-    subject = "The size of the vocabulary" if name == "vocab" else "What untrained weights hold"
-    return _judged(
-        df,
-        *(ends if line[name].nunique() > 1 else (line[:0], line[:0])),
-        SAME if name == "vocab" else TWICE,
-        id=f"architecture.{what}",
-        claim=f"{subject} {says}: mean tokens held by untrained weights of the largest {what} over "
-        "the smallest",
-    )
-
-
-def _judged(df: pd.DataFrame, more: pd.DataFrame, less: pd.DataFrame, criterion, **fields: str):
-    """Paired by text; a text that holds the longest length tried leaves the ratio open."""
-    sides = [side.set_index("text") for side in (more, less)]
-    both = sides[0].index.intersection(sides[1].index)
-    more, less = (side.loc[both] for side in sides)
-    censored = [bool((side["held_tokens"] == side["longest"]).any()) for side in (more, less)]
-    ratio = ratio_interval(
-        more["held_tokens"],
-        less["held_tokens"],
-        censored_above=censored[0],
-        censored_below=censored[1],
-    )
-    untested = "" if len(both) else "texts held by both models"
-    return _claim(df, (ratio, criterion), untested=untested, **fields)
+    axis.set_yscale("symlog", base=2, linthresh=1)
+    axis.yaxis.set_major_formatter("{x:g}")
 
 
 def note(df: pd.DataFrame) -> str:

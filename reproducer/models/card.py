@@ -201,8 +201,9 @@ def _require_untrained(name: str, entry: ModelEntry) -> None:
 
 
 def _shape_card(name: str) -> ModelCard:
-    base = name.removeprefix(RANDOM_PREFIX).removeprefix(SHAPE_PREFIX)
+    base, changes = split_name(name.removeprefix(RANDOM_PREFIX).removeprefix(SHAPE_PREFIX))
     entry = MODELS[require_name("model of a published shape", base, MODELS)]
+    entry = replace(entry, shape=resized(entry.shape, changes))
     return ModelCard(name, entry, f"shape:{_digest(entry.shape)}", str(smollm2_folder()))
 
 

@@ -20,7 +20,8 @@ def split_name(name: str) -> tuple[str, dict[str, int]]:
     Raises:
         ReproducerError: anything after a colon that is not a change, or one that is there twice.
     """
-    base, *parts = name.split(":") if name.partition(":")[0] in MODELS else [name]
+    first = name.partition(":")[0].partition("@")[0]
+    base, *parts = name.split(":") if first in MODELS else [name]
     changes: dict[str, int] = {}
     for part in parts:
         field, _, number = part.partition("=")
@@ -31,6 +32,11 @@ def split_name(name: str) -> tuple[str, dict[str, int]]:
                 f"{shown(part)}"
             )
         changes[field] = int(number)
+    if changes and "@" in base:
+        raise ReproducerError(
+            f"untrained model {shown(name)}: expected no @ before changes of a shape, which no "
+            "revision has"
+        )
     return base, changes
 
 

@@ -188,6 +188,7 @@ class Store:
             # Damaged text must arrive as it is, so that the digest tells.
             connection.text_factory = lambda raw: raw.decode(errors="surrogateescape")
             connection.executescript(prepare)
+            connection.execute("PRAGMA schema_version")  # reads the file, whoever has it open
         except FAULTS:
             connection.close()
             raise

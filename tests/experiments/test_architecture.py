@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from reproducer import load_params, study
+from reproducer.app.plan import plan
 from reproducer.errors import ReproducerError
 from reproducer.experiments import architecture as experiment
 from reproducer.results.known import Known, Nothing
@@ -15,11 +16,11 @@ N_TEXTS = 16
 PLANTED = {
     ("smollm2-135m", "", "cold"): 10,
     ("smollm2-135m", "", "long"): 30,
-    ("untrained", "", "cold"): 5,
+    ("untrained", "", "cold"): 10,
     ("untrained", "", "long"): 1,
     ("untrained", "width", "cold"): 1,
     ("untrained", "layers", "cold"): 1,
-    ("untrained", "vocab", "cold"): 5,
+    ("untrained", "vocab", "cold"): 10,
     ("other", "family", "cold"): 40,
 }
 
@@ -39,6 +40,8 @@ def frame(**changed):
                     "weights": "trained" if model == "smollm2-135m" else "untrained",
                     **shape,
                     "n_parameters": 1000,
+                    "n_ids": 4064,
+                    "max_steps": 400,
                     "varied": varied,
                     "recipe": recipe,
                     "text": f"tokens-{i}",
@@ -66,24 +69,40 @@ def test_planted_truth():
 @pytest.mark.parametrize(
     ("planted", "claim", "word"),
     [
-        ({"smollm2_135m_long": 8, "smollm2_135m_cold": 8}, "training", "does not hold"),
-        ({"smollm2_135m_long": 10}, "training", "inconclusive"),
+        ({"smollm2_135m_long": 15}, "training", "does not hold"),
+        ({"smollm2_135m_long": 20}, "training", "inconclusive"),
         # Untrained weights count by the recipe that suits them.
         ({"untrained_cold": 1, "untrained_long": 28}, "training", "does not hold"),
-        ({"width_cold": 4}, "width", "does not hold"),
-        ({"layers_cold": 12}, "depth", "does not hold"),
-        ({"vocab_cold": 12}, "vocabulary", "does not hold"),
-        ({"vocab_cold": 2}, "vocabulary", "does not hold"),
+        ({"width_cold": 8}, "width", "does not hold"),
+        ({"layers_cold": 20}, "depth", "does not hold"),
+        ({"vocab_cold": 24}, "vocabulary", "does not hold"),
+        ({"vocab_cold": 4}, "vocabulary", "does not hold"),
+        # What the smallest shape holds may be nothing.
+        ({"width_cold": 0}, "width", "holds"),
     ],
 )
 def test_planted_untruth(planted, claim, word):
     assert words(experiment.claims(frame(**planted)))[f"architecture.{claim}"] == word
 
 
-def test_texts_at_the_end_of_the_grid_leave_the_ratio_open():
-    ends = frame(smollm2_135m_long=64)
-    (training, *_) = experiment.claims(ends.assign(held_tokens=ends["held_tokens"].clip(upper=64)))
-    assert training.verdict == "holds" and training.high is None
+def test_shapes_are_compared_under_one_recipe():
+    """Depth changes nothing under `cold`; what the plain shape holds under `long` is no depth."""
+    got = words(experiment.claims(frame(layers_cold=10, untrained_long=25)))
+    assert got["architecture.depth"] == "does not hold"
+    assert got["architecture.vocabulary"] == "holds"
+
+
+def test_whole_texts_and_equal_texts_are_judged():
+    df = frame(smollm2_135m_long=64)
+    (training, *_) = experiment.claims(df.assign(held_tokens=df["held_tokens"].clip(upper=64)))
+    assert training.verdict == "holds" and training.ours == 1
+    assert "other" not in training.model
+
+
+def test_a_model_counts_once_all_its_searches_are_finished():
+    both = load_params("architecture", "smoke", recipes=["cold", "paper"])
+    study(load_params("architecture", "smoke"), progress=False)
+    assert not set(both.models[:2]) & set(study(both, compute=False)["model"])
 
 
 def test_without_a_side_nothing_is_said():
@@ -117,6 +136,11 @@ def test_models_change_one_number_at_a_time():
     assert len(params.models) == len(set(params.models))
 
 
+def test_the_papers_models_are_planned_without_their_weights():
+    rows, refused = plan({"architecture": load_params("architecture", "paper")}, by_peak=True)
+    assert not refused and sum(row.missing for row in rows) > 0
+
+
 def test_tokens_are_drawn_evenly_from_those_that_all_models_have():
     params = load_params("architecture", "smollm2", n_texts=400)
     drawn = np.array([text.tokens for text in experiment.texts(params)])
@@ -134,6 +158,8 @@ def test_tokens_are_drawn_evenly_from_those_that_all_models_have():
         ({"widths": [17]}, "a whole number in"),
         ({"recipes": ["none"]}, "recipe"),
         ({"others": ["no such model"]}, "unknown model"),
+        ({"others": ["smollm2-135m"]}, "expected untrained models of different shapes"),
+        ({"layers": [2]}, "expected untrained models of different shapes"),
         ({"lengths": [0, 1]}, "lengths"),
     ],
 )

@@ -38,6 +38,7 @@ def test_heads_keep_their_size():
         ("random:tiny:layers=-1", "layers=8, got 'layers=-1'"),
         ("random:tiny:layers=2:layers=3", "each change once"),
         ("random:smollm2-135m:width=500", "intermediate_size = 1536 a whole"),
+        ("random:pythia-160m@main:width=384", "expected no @ before changes"),
         ("tiny:layers=3", "expected changes of a shape after random:"),
         ("smollm2-135m:layers=3", "expected changes of a shape after random:"),
     ],
@@ -53,6 +54,8 @@ def test_a_changed_model_is_drawn_and_named_by_its_shape():
     cards = [model_card(f"random:tiny{c}") for c in ("", ":layers=3", ":layers=2")]
     assert cards[0].weights == cards[2].weights != cards[1].weights
     assert cards[0].weights == model_card("tiny").weights
+    planned = model_card("random:shape:pythia-160m:layers=3")
+    assert planned.config == model_card("random:pythia-160m:layers=3").config
 
 
 @pytest.mark.parametrize("name", MODELS)
