@@ -155,7 +155,8 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
 
     Columns: model, profile, weights (trained or untrained), layers, width, vocab, n_parameters,
     n_ids (how many tokens are drawn from), varied (the dimension in which a shape differs, "" for
-    the trained model's shape, "family" for the others), recipe, max_steps, text, held_tokens, longest (the longest length tried), device.
+    the trained model's shape, "family" for the others), recipe, max_steps, text,
+    held_tokens, longest (the longest length tried), device.
     """
     searches = _searches(params, known)
     unfinished = {tried.setting.model for tried in searches if not tried.finished}

@@ -1,4 +1,4 @@
-"""What follows about the capacity of shapes; the frame is `reproducer.experiments.architecture`'s."""
+"""What follows of the capacity of shapes; the frame is `reproducer.experiments.architecture`'s."""
 
 from __future__ import annotations
 
