@@ -34,6 +34,7 @@ from reproducer.solver.recipes import recipe
 from reproducer.texts.sources import Text
 
 __all__ = ["PROTOCOL", "Params", "best", "claims", "figure", "note", "rows", "specs", "table"]
+BLOCK = 64  # tokens of every text are drawn together, so that a longer text goes on
 SHAPE = ["layers", "width", "vocab"]
 PROTOCOL = base.Protocol(
     paper="Capacity is measured on trained models of six sizes. What of it would be there without "
@@ -120,13 +121,19 @@ def specs(params: Params, known: Known) -> list[Spec]:
 
 
 def texts(params: Params) -> tuple[Text, ...]:
-    """Texts of the longest length, every token drawn evenly and by itself."""
-    draw = np.random.default_rng(params.seed)
-    shape = params.n_texts, max(params.lengths)
-    drawn = draw.integers(params.first_id, params.last_id, shape, endpoint=True)
+    """Texts of the longest length, every token drawn evenly and by itself.
+
+    More texts or longer ones begin with the same tokens.
+    """
+    n_tokens = max(params.lengths)
+    shape, ends = (params.n_texts, BLOCK), (params.first_id, params.last_id)
+    drawn = [
+        np.random.default_rng([params.seed, block]).integers(*ends, shape, endpoint=True)
+        for block in range(-(-n_tokens // BLOCK))
+    ]
     return tuple(
-        Text(source="tokens", id=f"tokens-{number}", tokens=tuple(map(int, tokens)))
-        for number, tokens in enumerate(drawn, start=1)
+        Text(source="tokens", id=f"tokens-{number}", tokens=tuple(map(int, tokens[:n_tokens])))
+        for number, tokens in enumerate(np.concatenate(drawn, axis=1), start=1)
     )
 
 

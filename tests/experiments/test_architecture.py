@@ -150,6 +150,15 @@ def test_tokens_are_drawn_evenly_from_those_that_all_models_have():
     assert len({text.digest for text in experiment.texts(params)}) == 400
 
 
+def test_more_and_longer_texts_begin_with_the_same_tokens():
+    few, many = (
+        experiment.texts(load_params("architecture", "smollm2", n_texts=n, lengths=[1, longest]))
+        for n, longest in ((3, 5), (4, 130))
+    )
+    assert all(text.tokens == many[i].tokens[:5] for i, text in enumerate(few))
+    assert len({text.tokens[64:] for text in many}) == 4 and len(many[3].tokens) == 130
+
+
 @pytest.mark.parametrize(
     ("fields", "fault"),
     [
