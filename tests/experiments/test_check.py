@@ -89,7 +89,7 @@ def test_the_profiles_can_be_met(name, profile):
         ("arrangements", {"model": ""}, "unknown model ''"),
         ("arrangements", {"model": "x" * 5000}, "unknown model 'xxx"),
         ("arrangements", {"model": "a b/c"}, "expected a causal language model in a b/c"),
-        ("information", {"controls": ["random:tyni"]}, "did you mean 'tiny'"),
+        ("first_position", {"controls": ["random:tyni"]}, "did you mean 'tiny'"),
         ("training_time", {"models": ["tyni"]}, "did you mean 'tiny'"),
         ("anchoring", {"teacher": "all-minilm-l6-v2"}, "the model's width 32"),
         ("arrangements", {"recipe": "fast"}, "model 'tiny' has none called 'shared-12'"),

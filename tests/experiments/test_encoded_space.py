@@ -82,7 +82,7 @@ def test_rows_are_of_passages_and_of_lines_that_change_something():
 
 def test_it_asks_the_encoder_of_the_other_page():
     params = load_params("encoded_space", "smollm2")
-    same = experiment.encoder.encoder(load_params("encoder", "smollm2"))
+    same = experiment.encoder.compared(load_params("encoder", "smollm2"))
     assert experiment.encoded(params).encoder == same
     assert experiment.specs(params, Known())[1].encoder == same
 

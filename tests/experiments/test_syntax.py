@@ -42,7 +42,7 @@ def test_specs_of_the_shipped_profile_derive_no_sentence():
     code = (
         "import sys; from reproducer import load_params, Known\n"
         "from reproducer.experiments import syntax\n"
-        "assert len(syntax.specs(load_params('syntax', 'smollm2'), Known())) == 168\n"
+        "assert len(syntax.specs(load_params('syntax', 'smollm2'), Known())) == 336\n"
         "heavy = {'nltk', 'torch', 'sklearn', 'scipy'} & sys.modules.keys()\n"
         "assert not heavy, heavy"
     )

@@ -14,7 +14,11 @@ from reproducer.paths import ROOT
 
 NOTEBOOKS = sorted(p.stem for p in (ROOT / "notebooks").glob("*.ipynb"))
 # What a notebook leaves to the profile, beside `model` where it has `models`, and the like.
-LEFT_OUT = defaultdict(set, semantics={"source"})  # the families decide what else can be asked
+LEFT_OUT = defaultdict(
+    set,
+    semantics={"source"},  # the families decide what else can be asked
+    encoder={"sampled_contexts", "design_text_steps"},  # a page has fifteen; a profile has all
+)
 
 
 def run(name, output, *parameters):
