@@ -205,11 +205,9 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
     for keys, of in df.groupby(["model", "recipe"], sort=False) if len(df) else ():
         first = of.iloc[0]
         lines[keys] = {
-            "weights": first["weights"],
             "parameters": f"{first['n_parameters'] / 1e6:.1f} M",
             **{DIMENSIONS[name]: f"{first[name]:,}" for name in ("width", "layers", "vocab")},
             "bits a token": _bits(first),
-            "texts": f"{len(of)}",
             "tokens held": cells.mean_std(of["held_tokens"], digits=1),
             "most": f"{of['held_tokens'].max()}",
         }
@@ -238,8 +236,8 @@ def figure(df: pd.DataFrame) -> plots.Figure:
             means = line.groupby("factor")["held_tokens"].agg(["mean", "sem"])
             look = styles[name] | {"label": f"untrained, by {label}"}
             right.errorbar(means.index, means["mean"], yerr=means["sem"].fillna(0), **look)
-    right.set(xscale="log", xlabel="times as much as in the trained model's shape")
-    right.set(ylabel="tokens held, mean ± standard error", ylim=(0, None))
+    right.set(xscale="log", xlabel="times the trained shape's")
+    right.set(ylabel="tokens held, mean ± s.e.", ylim=(0, None))
     plots.legend(left, right)
     return drawn
 
@@ -255,6 +253,7 @@ def _by_size(axis: plots.Axes, counted: pd.DataFrame) -> None:
     plots.paper_marks(axis, sizes, theirs["max_tokens"], label="paper: trained, random words, most")
     axis.set(xscale="log", xlabel="weights", ylabel="tokens held, mean over texts")
     axis.set_yscale("symlog", base=2, linthresh=1)
+    axis.set_ylim(0, 2 * max(theirs["max_tokens"].max(), counted["held_tokens"].max()))
     axis.yaxis.set_major_formatter("{x:g}")
 
 

@@ -309,5 +309,6 @@ def figure(df: pd.DataFrame) -> plots.Figure:
 
 def note(df: pd.DataFrame) -> str:
     """One line for the page: which encoder, tested on how many texts."""
-    last = df[df["encoder"].str.startswith("trained", na=False)].tail(1) if len(df) else df
+    trained = df[df["encoder"].str.startswith("trained", na=False)] if len(df) else df
+    last = trained[trained["compared"].astype(bool)].tail(1) if len(trained) else trained
     return base.note(last, "an encoder of {n_parameters:,.0f} weights.")

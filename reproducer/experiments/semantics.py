@@ -241,9 +241,13 @@ def figure(df: pd.DataFrame, numbers: pd.DataFrame | None = None) -> Figure:
     numbers = measured(df) if numbers is None else numbers
     if numbers.empty:
         return plots.nothing("fewer than two originals with a solved variant each")
-    drawn, axes = plots.figure(1, len(KINDS), sharex=True, figsize=(6, 6))
-    for axis, kind in zip(axes, KINDS.values(), strict=True):
-        inside = numbers["auc"][numbers.index.get_level_values("original and") == kind]
+    measured_kinds = numbers.index.get_level_values("original and")
+    kinds = [kind for kind in KINDS.values() if kind in measured_kinds]
+    size = (6, 1.5 + 2.3 * len(kinds))
+    drawn, axes = plots.figure(1, len(kinds), sharex=True, squeeze=False, figsize=size)
+    axes = axes.ravel()
+    for axis, kind in zip(axes, kinds, strict=True):
+        inside = numbers["auc"][measured_kinds == kind]
         series = {}
         for (start, name, length, share), some in inside.groupby(level=DESIGN, sort=False):
             label = f"{start} ({name}), N = {length}, {'own' if share == 'none' else 'shared'} m"
