@@ -5,7 +5,14 @@ A reproduction of Mezentsev & Oseledets (arXiv 2505.21189) and Bondarenko, Palki
 when it is first used, since PyTorch takes seconds and tables and verdicts do without it.
 """
 
+import os
+
 import lazy_loader
+
+# Threads that wait for each other by spinning take the cores from another process that computes
+# here: of two `reproduce plan capacity --profile evidence` at once, on two cores, each told 66 hours
+# where one alone told 2; with this each tells 4. PyTorch reads it when it is first imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = lazy_loader.attach(

@@ -1,5 +1,6 @@
 """What plans and prints tables loads neither PyTorch nor anything that takes seconds."""
 
+import os
 import subprocess
 import sys
 
@@ -37,3 +38,15 @@ def test_is_light(module):
 
 def test_the_check_can_fail():
     assert "torch" in loaded_by("reproducer.solver.problem")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")]
+)
+def test_threads_wait_without_spinning_unless_told_otherwise(given, expected):
+    program = "import reproducer, os; print(os.environ['OMP_WAIT_POLICY'])"
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"} | given
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment
+    )
+    assert done.stdout.strip() == expected
