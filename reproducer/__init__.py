@@ -10,7 +10,7 @@ import os
 import lazy_loader
 
 # Threads that wait for each other by spinning take the cores from another process that computes
-# here: of two `reproduce plan capacity --profile evidence` at once, on two cores, each told 66 hours
+# here. On two cores, of two `reproduce plan capacity --profile evidence` at once each told 66 hours
 # where one alone told 2; with this each tells 4. PyTorch reads it when it is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
