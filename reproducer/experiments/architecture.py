@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
-from reproducer.analysis.prefix_search import checked_grid
 from reproducer.errors import ReproducerError
 from reproducer.experiments import base, cells, plots
 from reproducer.experiments.architecture_claims import (
@@ -24,11 +23,12 @@ from reproducer.experiments.architecture_claims import (
 )
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.published import published
-from reproducer.experiments.trials import Setting, Trials, trials
+from reproducer.experiments.trials import Grid, Setting, Trials, trials
 from reproducer.models.card import model_card
 from reproducer.models.shapes import CHANGES, n_parameters, split_name
 from reproducer.models.zoo import RANDOM_PREFIX
 from reproducer.results.known import Known
+from reproducer.results.provenance import joined_devices
 from reproducer.results.specs import Spec
 from reproducer.solver.recipes import recipe
 from reproducer.texts.sources import Text
@@ -40,9 +40,9 @@ PROTOCOL = base.Protocol(
     paper="Capacity is measured on trained models of six sizes. What of it would be there without "
     "training is not asked.",
     ours="The trained model and untrained models of changed shapes hold the same texts, whose "
-    "tokens are drawn evenly from those that all models have. Models of the "
-    "trained one's shape are fitted under each of several recipes, and what counts is the one "
-    "under which a model holds most; other shapes are fitted under the first.",
+    "tokens are drawn evenly from those that all models have. Models of the trained one's shape "
+    "are fitted under each of several recipes, and what counts is the one under which a model "
+    "holds most; other shapes are fitted under the first.",
     why="Start and rate that suit trained weights need not suit untrained ones. Of tokens drawn at "
     "random a trained model can know no more than how frequent each is; every untrained model "
     "stands for one draw of its weights.",
@@ -66,21 +66,9 @@ class Params(ExperimentParams):
     others: tuple[str, ...] = ("random:pythia-160m",)
     first_id: int = Field(32, ge=0)
     last_id: int = Field(4095, ge=1)
-    lengths: tuple[PositiveInt, ...] = Field(
-        (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64), min_length=1
-    )
-    recipes: tuple[str, ...] = Field(("cold", "long"), min_length=1)
+    lengths: Grid = Field((1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64), min_length=1)
+    recipes: tuple[base.RecipeName, ...] = Field(("cold", "long"), min_length=1)
     max_steps: int = Field(400, ge=1)
-
-    @field_validator("recipes")
-    @classmethod
-    def _recipes_exist(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(recipe(name).name for name in names)
-
-    @field_validator("lengths")
-    @classmethod
-    def _sorted(cls, lengths: tuple[int, ...]) -> tuple[int, ...]:
-        return checked_grid(lengths)
 
     @model_validator(mode="after")
     def _models_differ_and_have_the_tokens(self) -> Params:
@@ -138,7 +126,7 @@ def texts(params: Params) -> tuple[Text, ...]:
 
 
 def _searches(params: Params, known: Known) -> list[Trials]:
-    found = []
+    found, wanted = [], texts(params)
     for model in params.models:
         own_shape = model in (params.model, params.untrained)
         for name in params.recipes if own_shape else params.recipes[:1]:
@@ -146,7 +134,7 @@ def _searches(params: Params, known: Known) -> list[Trials]:
                 model=model,
                 source="tokens",
                 way="own m",
-                texts=texts(params),
+                texts=wanted,
                 grid=params.lengths,
                 strategy="bisect",
                 arrangement=model_card(params.model).arrangement,
@@ -167,15 +155,15 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
     """
     searches = _searches(params, known)
     unfinished = {tried.setting.model for tried in searches if not tried.finished}
-    frames = [_held(t, known, params) for t in searches if t.setting.model not in unfinished]
+    frames = [_held(t, params) for t in searches if t.setting.model not in unfinished]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def _held(tried: Trials, known: Known, params: Params) -> pd.DataFrame:
+def _held(tried: Trials, params: Params) -> pd.DataFrame:
     model = tried.setting.model
     shape = model_card(model).config
     _, changes = split_name(model.removeprefix(RANDOM_PREFIX))
-    devices = {known.get(spec, arrays=False).provenance["device"] for spec in tried.specs}
+    devices = (result.provenance["device"] for result in tried.results.values())
     return pd.DataFrame(
         {
             "model": model,
@@ -190,7 +178,7 @@ def _held(tried: Trials, known: Known, params: Params) -> pd.DataFrame:
             "text": [text.id for text in tried.setting.texts],
             "held_tokens": [search.longest for search in tried.searches],
             "longest": max(params.lengths),
-            "device": " and ".join(sorted(devices)),
+            "device": joined_devices(devices),
         }
     )
 

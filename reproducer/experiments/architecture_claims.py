@@ -9,10 +9,10 @@ import pandas as pd
 
 from reproducer.analysis.intervals import share_interval
 from reproducer.experiments.claims import Verdict, above, verdict
+from reproducer.experiments.held import ONE_STEP
 
 DIMENSIONS = {"width": "width", "layers": "depth", "vocab": "vocabulary"}
 TRAINED, UNTRAINED = "trained", "untrained"
-ONE_STEP = 2**0.5  # from one length of the papers' grid to the next
 MOST = above(0.5, "most texts")
 
 
@@ -72,7 +72,7 @@ def _twice(more: pd.Series, less: pd.Series) -> pd.Series:
 
 def _alike(one: pd.Series, other: pd.Series) -> pd.Series:
     """Within less than one step of the papers' grid of lengths."""
-    return np.maximum(one, other) < ONE_STEP * np.minimum(one, other) + 1e-9 * (one == other)
+    return (one == other) | (np.maximum(one, other) < ONE_STEP * np.minimum(one, other))
 
 
 def _judged(

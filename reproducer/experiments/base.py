@@ -47,6 +47,7 @@ ArrangementName = Annotated[str, AfterValidator(lambda name: arrangement(name).n
 PassageSource = Annotated[
     str, AfterValidator(lambda name: require_name("source of passages", name, PASSAGES))
 ]
+RecipeName = Annotated[str, AfterValidator(lambda name: require_name("recipe", name, RECIPES))]
 TeacherName = Annotated[str, AfterValidator(lambda n: require_name("teacher", n, TEACHERS))]
 # A recipe under which all fits start at one point.
 CommonStart = Annotated[str, AfterValidator(_common_start)]

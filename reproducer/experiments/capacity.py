@@ -21,6 +21,7 @@ from reproducer.experiments.claims import Verdict, above, below, verdict, within
 from reproducer.experiments.held import (
     CENSORING,
     HALF_STEP,
+    ONE_STEP,
     capacities,
     censored,
     kind,
@@ -61,7 +62,6 @@ QUANTITIES = (
     ("h_lm_nats", "h_lm_mean_nats", 32, "its information $H_{LM}$, nats"),
 )
 FAMILIES = {"pythia": ("^", "Pythia, 160M to 1.4B"), "llama": ("D", "Llama, 1B to 8B")}
-ONE_STEP = 2**0.5  # from one length of the papers' grid to the next
 _claim = partial(verdict, unit="texts", experiment="capacity")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from reproducer.experiments import base, cells, plots
 from reproducer.experiments.encoder_claims import ENCODED, claims
@@ -81,10 +81,7 @@ class Params(ExperimentParams):
     batch: int = Field(16, ge=1)
     designs: tuple[Literal["linear", "embeddings", "states", "short"], ...] = tuple(DESIGNS)
     design_text_steps: int = Field(4000, ge=1)
-    recipes: tuple[Annotated[str, AfterValidator(lambda name: recipe(name).name)], ...] = (
-        "fast",
-        "long",
-    )
+    recipes: tuple[base.RecipeName, ...] = ("fast", "long")
 
     @model_validator(mode="after")
     def _stages(self) -> Params:

@@ -30,7 +30,8 @@ CENSORING = (
     "a text that holds the longest length tried counts with that length, and the claim is judged "
     "where they are at most a tenth on either side"
 )
-# Half a step of the papers' grid, whose lengths grow by the root of 2.
+# A step of the papers' grid, from one length to the next, and half of it.
+ONE_STEP = 2**0.5
 HALF_STEP = 2**0.25
 
 

@@ -7,15 +7,22 @@ tuned are not among them (`reproducer.solver.recipes`).
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from reproducer.analysis.intervals import ratio_interval
 from reproducer.experiments import plots
-from reproducer.experiments.base import ArrangementName, Protocol, fit, fit_frame, texts_of
+from reproducer.experiments.base import (
+    ArrangementName,
+    Protocol,
+    RecipeName,
+    fit,
+    fit_frame,
+    texts_of,
+)
 from reproducer.experiments.claims import Verdict, above, verdict
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.results.fits import FitSpec
@@ -50,9 +57,7 @@ class Params(ExperimentParams):
     UNUSED = ("recipe",)
     REPEATING = ("recipes",)  # where a model has no other, a recipe stands against itself
 
-    recipes: tuple[Annotated[str, AfterValidator(lambda name: recipe(name).name)], ...] = Field(
-        ("paper", "fast"), min_length=2
-    )
+    recipes: tuple[RecipeName, ...] = Field(("paper", "fast"), min_length=2)
     n_tokens: int = Field(16, ge=1)
     arrangement: ArrangementName | None = None
     n_texts: int = Field(32, ge=1)

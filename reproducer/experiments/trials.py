@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field
 
 from reproducer.analysis.prefix_search import PrefixSearch, Strategy, checked_grid, search_prefix
 from reproducer.errors import require_name
@@ -44,6 +44,7 @@ def _source(name: str) -> str:
     return name
 
 
+Grid = Annotated[tuple[int, ...], AfterValidator(lambda lengths: checked_grid(lengths))]
 SearchSource = Annotated[str, AfterValidator(_source)]
 
 
@@ -59,7 +60,7 @@ class SearchParams(ExperimentParams):
     source: SearchSource = "unseen"
     models: tuple[str, ...] = ()
     sources: tuple[SearchSource, ...] = ()
-    lengths: tuple[int, ...] = Field(PAPERS_GRID, min_length=1)
+    lengths: Grid = Field(PAPERS_GRID, min_length=1)
     strategy: Strategy = "bisect"
     end: int = Field(0, ge=0)
     arrangement: ArrangementName | None = None
@@ -76,11 +77,6 @@ class SearchParams(ExperimentParams):
     def grid(self) -> tuple[int, ...]:
         """All lengths that a search may try."""
         return checked_grid(self.lengths, self.end if self.strategy == "grow" else 0)
-
-    @field_validator("lengths")
-    @classmethod
-    def _sorted(cls, lengths: tuple[int, ...]) -> tuple[int, ...]:
-        return checked_grid(lengths)
 
 
 @dataclass(frozen=True)
