@@ -12,21 +12,12 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import pandas as pd
 from pydantic import Field, PositiveInt, model_validator
 
-from reproducer.analysis.clusters import (
-    closeness,
-    closeness_near_one,
-    cosine_distances,
-    group_wins,
-    tsne_map,
-)
-from reproducer.analysis.matrices import mantel_interval
+from reproducer.analysis.clusters import tsne_map
 from reproducer.experiments import plots
 from reproducer.experiments.base import (
-    STARTS,
     CommonStart,
     Protocol,
     SolvedParams,
@@ -35,32 +26,34 @@ from reproducer.experiments.base import (
     vector_frame,
 )
 from reproducer.experiments.cells import number, with_interval
-from reproducer.experiments.claims import Verdict, above, verdict
+from reproducer.experiments.semantics_claims import claims
+from reproducer.experiments.semantics_measures import DESIGN, KINDS, measured
 from reproducer.models.card import model_card
 from reproducer.readings.paraphrases import paraphrase_specs, written_families
 from reproducer.results.fits import FitSpec
 from reproducer.results.known import Known
 from reproducer.results.sentence_vectors import SentenceVectorsSpec
 from reproducer.results.specs import Spec
-from reproducer.results.vectors import TOKENS, stacked
+from reproducer.results.vectors import stacked
 from reproducer.texts.families import FAMILIES, family_texts, load_families
 from reproducer.texts.sources import Text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from reproducer.analysis.estimates import Interval
-
+__all__ = [
+    "PROTOCOL",
+    "Params",
+    "claims",
+    "figure",
+    "map_figure",
+    "measured",
+    "rows",
+    "specs",
+    "table",
+]
 ENCODER = "all-minilm-l6-v2"
-KINDS = {"lexical": "misspelt variants", "paraphrase": "paraphrases"}
-REFERENCES = ("bag of tokens", "number of tokens", "encoder")
-VECTORS = (*TOKENS, *REFERENCES)
-DESIGN = ["start", "recipe", "length", "share"]
-MIN_ACCURACY = 0.9  # what a verdict calls solved
 MIN_MAPPED = 4
-MARGIN = 0.1
-MORE = above(MARGIN, "one comparison in ten")
-BEYOND_CHANCE = above(0.5 + MARGIN, "one comparison in ten beyond chance")
 PROTOCOL = Protocol(
     paper="Answers of Dolly-15k, each with six misspelt variants and nine paraphrases by Qwen3-4B, "
     "fitted from random starts; t-SNE maps of e and of m, in which m groups texts of one meaning "
@@ -166,65 +159,6 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).assign(min_accuracy=params.min_accuracy)
 
 
-def usable(df: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Solved originals and variants of one kind, of families with two or more of them."""
-    some = df[(df["accuracy"] >= df["min_accuracy"]) & df["kind"].isin(("original", kind))]
-    return some[some.groupby([*DESIGN, "seed", "family"])["text"].transform("size") >= 2]
-
-
-def distances_of(frame: pd.DataFrame, name: str) -> np.ndarray | None:
-    """Distances between texts (n, n) by one of `VECTORS`; None if it can tell nothing here."""
-    if name == "encoder":
-        missing = frame["encoder"].isna().any()
-        return None if missing else cosine_distances(np.stack(frame["encoder"].to_list()))
-    if name == "number of tokens":
-        n = frame["n_tokens"].to_numpy(float)
-        return np.abs(n[:, None] - n) if np.ptp(n) else None
-    if name == "bag of tokens":
-        vocabulary = np.unique(np.concatenate(frame["tokens"].to_list()))
-        bags = [np.isin(vocabulary, tokens) for tokens in frame["tokens"]]
-        return cosine_distances(np.array(bags, dtype=float))
-    if name != "e" and (frame["share"] != "none").any():
-        return None  # one m for all texts
-    return cosine_distances(stacked(frame, name))
-
-
-def wins(frame: pd.DataFrame, name: str) -> pd.DataFrame | None:
-    """`group_wins` between families by one of `VECTORS`, mean over seeds; of one design."""
-    of_seed = []
-    for _, some in frame.groupby("seed"):
-        families, distances = np.unique(some["family"]), distances_of(some, name)
-        if distances is not None:
-            table = group_wins(distances, some["family"].to_numpy())
-            of_seed.append(pd.DataFrame(table, families, families))
-    return pd.concat(of_seed).groupby(level=0).mean() if of_seed else None
-
-
-def agreement(frame: pd.DataFrame, name: str) -> Interval | None:
-    """Mantel's correlation with the encoder's cosines over all pairs of texts, first seed."""
-    some = frame[frame["seed"] == frame["seed"].min()]
-    ours, encoder = distances_of(some, name), distances_of(some, "encoder")
-    if name == "encoder" or ours is None or encoder is None:
-        return None
-    return mantel_interval(ours, encoder, some["family"].to_numpy())
-
-
-def measured(df: pd.DataFrame) -> pd.DataFrame:
-    """By design, kind of variant and vector: `auc` and `mantel`, intervals over families."""
-    values = {}
-    for kind, title in KINDS.items():
-        for (start, *design), some in usable(df, kind).groupby(DESIGN, sort=False):
-            for name in VECTORS:
-                won = wins(some, name)
-                if won is not None and len(won) > 1:
-                    auc = closeness if name in TOKENS else closeness_near_one
-                    numbers = (auc(won.to_numpy()), agreement(some, name), len(won))
-                    values[STARTS[start], *design, title, name] = numbers
-    names = [*DESIGN, "original and", "vector"]
-    index = pd.MultiIndex.from_tuples(values, names=names) if values else None
-    return pd.DataFrame(list(values.values()), index, columns=["auc", "mantel", "families"])
-
-
 def table(df: pd.DataFrame, numbers: pd.DataFrame | None = None) -> pd.DataFrame:
     """The AUC "same family closer" and Mantel's correlation with the encoder, with intervals."""
     numbers = measured(df) if numbers is None else numbers
@@ -281,78 +215,3 @@ def map_figure(df: pd.DataFrame) -> Figure:
             axis.text(x, y, number + 1, color=plots.PALETTE[number], weight="bold")
         axis.set(title=f"t-SNE of {token}", xticks=[], yticks=[])
     return drawn
-
-
-def claims(df: pd.DataFrame) -> list[Verdict]:
-    """`m` is more semantic than `e`; and whether either is at all, where texts are what differs."""
-    if df.empty:
-        return []
-    parts = {start: _parts(df, start) for start in STARTS}
-    question = "same family closer (AUC), originals and paraphrases, own m"
-
-    def claim(start: str, judged: list[tuple], **fields) -> Verdict:
-        lacking = _lacking(df, parts[start], start)
-        common = {"experiment": "semantics", "unit": "families", "untested": lacking}
-        return verdict(df, *judged, **common, **fields)
-
-    def more(start: str) -> list[tuple]:
-        return [(closeness(m, e), MORE, length) for length, e, m in parts[start]]
-
-    def beyond_chance(place: int) -> list[tuple]:
-        return [(closeness(won[place]), BEYOND_CHANCE, won[0]) for won in parts["common"][-1:]]
-
-    return [
-        claim(
-            "own",
-            more("own"),
-            id="B3.meaning",
-            claim=f"m clusters by meaning more than e, fits from random starts: {question}, "
-            "m minus e",
-            published="m more than e (t-SNE maps, no number)",
-        ),
-        claim(
-            "common",
-            more("common"),
-            id="B3.meaning-common-start",
-            own=True,
-            claim=f"m clusters by meaning more than e, fits from one start: {question}, m minus e",
-        ),
-        *(
-            claim(
-                "common",
-                beyond_chance(place),
-                id=f"B3.{token}",
-                own=True,
-                claim=f"{token} knows what a text means, fits from one start, the longest texts: "
-                f"{question}, of {token}",
-            )
-            for place, token in ((1, "e"), (2, "m"))
-        ),
-    ]
-
-
-def _parts(df: pd.DataFrame, start: str) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """(length, wins of `e`, wins of `m`) of fits from one kind of start with `m` own and free.
-
-    Lengths at which the encoder itself cannot tell families apart are left out: at those, what is
-    left of the paraphrases has no meaning in common.
-    """
-    good = usable(df, "paraphrase")
-    good = good[(good["start"] == start) & (good["share"] == "none") & ~good["warm_m"]]
-    parts = []
-    for length, some in good.groupby("length", sort=False):
-        one = some[some["recipe"] == some["recipe"].iloc[0]]
-        encoder = wins(one, "encoder")
-        if encoder is not None and closeness_near_one(encoder.to_numpy()).low > 0.5 + MARGIN:
-            of_e, of_m = (wins(one, token).to_numpy() for token in ("e", "m"))
-            parts.append((f"N = {length}", of_e, of_m))
-    return parts
-
-
-def _lacking(df: pd.DataFrame, parts: list, start: str) -> str:
-    if parts and df["min_accuracy"].iloc[0] >= MIN_ACCURACY:
-        return ""
-    return (
-        f"paraphrases that the encoder tells apart, solved to {MIN_ACCURACY:g} from "
-        f"{STARTS[start]}, with an m of their own that starts free"
-    )

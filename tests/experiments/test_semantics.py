@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from reproducer import load_params, study
 from reproducer.errors import ReproducerError
 from reproducer.experiments import semantics as experiment
+from reproducer.experiments import semantics_measures as measures
 from reproducer.readings import paraphrases
 from reproducer.readings.paraphrases import ParaphraseSpec
 from reproducer.results.known import Known
@@ -188,37 +189,37 @@ def test_any_part_of_the_results_is_shown():
 
 def test_seeds_are_averaged_family_by_family():
     one, two = planted(1.0), planted(0.0, seed=2).assign(seed=1)
-    tables = [experiment.wins(part, "e") for part in (one, two)]
-    both = experiment.wins(pd.concat([one, two]), "e")
+    tables = [measures.wins(part, "e") for part in (one, two)]
+    both = measures.wins(pd.concat([one, two]), "e")
     np.testing.assert_allclose(both, (tables[0] + tables[1]) / 2)
 
 
 def test_length_alone_may_tell_families_apart():
     df = planted(n=12)
-    assert experiment.distances_of(df, "number of tokens") is None
+    assert measures.distances_of(df, "number of tokens") is None
     longer = df.assign(n_tokens=8 + df["family"].str[1:].astype(int))
-    won = experiment.wins(experiment.usable(longer, "paraphrase"), "number of tokens")
+    won = measures.wins(measures.usable(longer, "paraphrase"), "number of tokens")
     assert won.stack().min() == 1
 
 
 def test_the_agreement_is_that_over_all_pairs():
-    df = experiment.usable(planted(1.0, n=12), "paraphrase")
+    df = measures.usable(planted(1.0, n=12), "paraphrase")
     e, encoder = (np.stack(df[name].to_list()) for name in ("e", "encoder"))
     above = np.triu_indices(len(df), 1)
     cosines = [(x @ x.T / np.outer(*[np.linalg.norm(x, axis=1)] * 2))[above] for x in (e, encoder)]
-    assert experiment.agreement(df, "e").estimate == pytest.approx(np.corrcoef(*cosines)[0, 1])
+    assert measures.agreement(df, "e").estimate == pytest.approx(np.corrcoef(*cosines)[0, 1])
 
 
 def test_a_bag_knows_which_tokens_there_are():
     df = planted(n=1).iloc[:3]
     df["tokens"] = [(1, 2, 90), (2, 3, 90), (4, 4, 5)]
     expected = 1 - np.array([[1, 2 / 3, 0], [2 / 3, 1, 0], [0, 0, 1]])
-    np.testing.assert_allclose(experiment.distances_of(df, "bag of tokens"), expected, atol=1e-12)
+    np.testing.assert_allclose(measures.distances_of(df, "bag of tokens"), expected, atol=1e-12)
 
 
 def test_families_that_lost_their_variants_are_left_out():
     df = planted(n=4)
     lost = (df["family"] == "f01") & (df["kind"] == "paraphrase")
-    kept = experiment.usable(df.assign(accuracy=np.where(lost, 0.0, 1.0)), "paraphrase")
+    kept = measures.usable(df.assign(accuracy=np.where(lost, 0.0, 1.0)), "paraphrase")
     assert set(kept["family"]) == {"f00", "f02", "f03"}
     assert set(kept["kind"]) == {"original", "paraphrase"}
