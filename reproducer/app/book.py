@@ -19,6 +19,7 @@ import papermill
 import yaml
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
 
 from reproducer.app.gallery import write_gallery
 from reproducer.app.mend import mend
@@ -121,6 +122,7 @@ def _plain_kernels() -> Iterator[None]:
         settings.write_text(KERNEL_SETTINGS)
         ours = {
             "IPYTHONDIR": ipython,
+            "JUPYTER_RUNTIME_DIR": ipython,
             "JUPYTER_PREFER_ENV_PATH": "1",
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
             "PYTHONWARNINGS": "ignore:IProgress not found",  # ipywidgets are not wanted here
@@ -179,6 +181,7 @@ def _run_notebook(name: str, profile: str, executed: Path, count: str) -> None:
             kernel_name="python3",
             progress_bar=False,
             stderr_file=sys.stderr,
+            config=_own_sockets(name),
         )
     except PapermillExecutionError as error:
         raise ReproducerError(
@@ -191,6 +194,16 @@ def _run_notebook(name: str, profile: str, executed: Path, count: str) -> None:
             "solved is stored, and the next run goes on from there"
         ) from error
     print(f"{count} {name}: {time.monotonic() - begin:.0f} s", flush=True)
+
+
+def _own_sockets(name: str) -> Config:
+    """Talk with a notebook's kernel through files, which nobody else can take.
+
+    Of TCP ports, a kernel is told some that were free a moment before; where several start at
+    once, another one may have them by then, and the kernel dies.
+    """
+    connection = Path(os.environ["JUPYTER_RUNTIME_DIR"], f"{name}.json")
+    return Config(KernelManager={"transport": "ipc", "connection_file": str(connection)})
 
 
 def _copy_mathjax(target: Path) -> None:

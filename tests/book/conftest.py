@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from jupyter_client.connect import LocalPortCache
 
 from reproducer.app.book import build_book
 from reproducer.paths import ROOT
@@ -23,6 +24,11 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "book", folder / "book", ignore=made_here)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REPRODUCER_STORE", str(folder / "results"))
+        patch.setattr(LocalPortCache, "find_available_port", _no_port)
         first_page = build_book("smoke", PAGES, book=folder / "book")
     assert first_page.is_file()
     return first_page.parent
+
+
+def _no_port(*arguments):
+    raise AssertionError("a kernel of the book asked for a TCP port, which others may take")
