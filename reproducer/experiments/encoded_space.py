@@ -1,8 +1,8 @@
 """What is the space of encodings like, without random starts to hide it? Not in the papers.
 
-A fitted `e` lies near its random start, so its place says little of its text (A7, A8), and the
-straight line between two solutions leaves them (A9). An encoder has no start: what the places of
-its `e` say, they say of texts.
+A fitted `e` lies near its random start, so its place says little of its text (A7, A8, B3, B6), and
+the straight line between two solutions leaves them (A9). An encoder has no start: what the places
+of its `e` say, they say of texts.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from pydantic import Field
 from reproducer.analysis.clusters import unit
 from reproducer.analysis.dyads import gain_interval, gains
 from reproducer.analysis.intervals import statistic_interval
-from reproducer.experiments import base, cells, encoder, plots
+from reproducer.experiments import base, cells, encoded_sentences, encoder, plots
 from reproducer.experiments.claims import Verdict, above, verdict
+from reproducer.experiments.encoded_sentences import table as sentences
 from reproducer.readings.encoder import EncodedLinesSpec, EncodedSpec
 from reproducer.results.known import Known
 from reproducer.results.specs import Result, Spec
@@ -25,15 +26,19 @@ from reproducer.results.specs import Result, Spec
 if TYPE_CHECKING:
     from reproducer.analysis.estimates import Interval
 
+__all__ = ["PROTOCOL", "Params", "claims", "figure", "note", "rows", "sentences", "specs", "table"]
+
 STAYS = above(-0.1, "a tenth of the tokens; the papers' lines between solutions lose most")
 CLOSER = above(0.05, "a twentieth of the way from unrelated encodings to equal ones")
 
 PROTOCOL = base.Protocol(
-    paper="Solutions of one text, and of texts that share a context, are compared by their "
-    "distance; the straight line between two solutions of a text is decoded at every point.",
+    paper="Solutions of one text, of texts that share a context, and of texts that share a "
+    "meaning are compared by their distance; the straight line between two solutions of a text is "
+    "decoded at every point.",
     ours="The same questions of an encoder's e: whether stretches of one passage lie closer than "
-    "those of different passages, and what comes back along the line between two texts that differ "
-    "in one token.",
+    "those of different passages, what comes back along the line between two texts that differ in "
+    "one token, and whether sentences of one meaning lie closer. What an encoder reads at once is "
+    "shorter than a sentence, whose place is the mean e of its stretches.",
     why="A solution lies near the random point where its fit began, and two of one text differ by "
     "where they began. An encoder gives one e a text.",
 )
@@ -43,7 +48,8 @@ class Params(encoder.Params):
     """The encoder is that of the experiment `encoder` at `compared_at`, under the same parameters.
 
     Two of every `windows` stretches of a passage stand for its first half, and so on; `n_points`
-    divide the line between two encodings.
+    divide the line between two encodings. `n_texts` also counts the sentences that are compared,
+    each with its paraphrases.
     """
 
     UNUSED = (
@@ -55,8 +61,8 @@ class Params(encoder.Params):
 
 
 def specs(params: Params, known: Known) -> list[Spec]:
-    """What the encoder makes of the texts, and what stands between its encodings."""
-    return [encoded(params), lines(params)]
+    """What the encoder makes of texts and of sentences, and what stands between encodings."""
+    return [encoded(params), lines(params), *encoded_sentences.asked(params)]
 
 
 def encoded(params: Params) -> EncodedSpec:
@@ -81,15 +87,18 @@ def lines(params: Params) -> EncodedLinesSpec:
 def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row for each passage (`task` "passage"), one for each text and changed place ("line").
 
-    Columns of both: task, model, profile, passage, n_tokens, device. Of passages: own and gain, the
+    And those of `encoded_sentences.rows`. Columns of all: task, model, profile, passage, n_tokens
+    (of what the encoder reads), device. Of passages: own and gain, the
     cosine between the mean `e` of its two halves and what that has over halves of different
     passages (`reproducer.analysis.dyads.gains`). Of lines: text, place; kept, old and new, at each
     point the share of the unchanged tokens that came, and whether the changed place says the old
     token or the new one; at_ends and halfway, what `kept` is there.
     """
-    first, second = (known.get(spec) for spec in specs(params, known))
+    first, second = known.get(encoded(params)), known.get(lines(params))
+    third = encoded_sentences.rows(params, known)
     frames = [_passages(first, params)] if first else []
     frames += [_lines(second)] if second else []
+    frames += [third] if len(third) else []
     if not frames:
         return pd.DataFrame()
     return pd.concat(frames, ignore_index=True).assign(
@@ -178,17 +187,15 @@ def note(df: pd.DataFrame) -> str:
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:
-    """Lines between near texts keep what these share; stretches of one passage lie closer."""
+    """Lines between near texts keep what these share; what belongs together lies closer."""
     if df.empty:
         return []
-    along, passages = (df[df["task"] == task] for task in ("line", "passage"))
+    asked = df.reindex(columns=df.columns.union(["halfway", "at_ends", "gain"]))
+    along, passages = (asked[asked["task"] == task] for task in ("line", "passage"))
     return [
         verdict(
             df,
-            (
-                _kept(along),
-                STAYS,
-            ),
+            (_kept(along), STAYS),
             id="encoded_space.lines",
             experiment="encoded_space",
             unit="passages",
@@ -204,6 +211,7 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
             claim="Encodings of one passage lie closer than those of different passages: cosine "
             "between the halves of one minus that between halves of two",
         ),
+        *encoded_sentences.claims(df),
     ]
 
 

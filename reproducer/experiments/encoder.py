@@ -179,16 +179,8 @@ def readings(params: Params) -> dict[tuple[str, str], EncodedSpec]:
 def stretches(params: Params, source: str, n_tokens: int) -> tuple[Text, ...]:
     """The first `windows` stretches of `n_tokens` tokens of each text of a source."""
     texts = load_texts(source, params.model, params.n_texts, n_tokens * params.windows)
-    return tuple(
-        text.model_copy(
-            update={
-                "id": f"{text.id}[{number}]",
-                "tokens": text.tokens[number * n_tokens : (number + 1) * n_tokens],
-            }
-        )
-        for text in texts
-        for number in range(params.windows)
-    )
+    cut = (text.prefix(n_tokens * params.windows) for text in texts)
+    return tuple(stretch for text in cut for stretch in text.stretches(n_tokens))
 
 
 def fits(params: Params) -> list[FitSpec]:

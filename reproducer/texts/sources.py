@@ -66,6 +66,19 @@ class Text(BaseModel):
             )
         return self.model_copy(update={"tokens": self.tokens[:n_tokens]})
 
+    def stretches(self, n_tokens: int) -> list[Text]:
+        """Its stretches of `n_tokens` tokens, numbered in their ids; what is left over is none."""
+        starts = range(0, len(self.tokens) - n_tokens + 1, n_tokens)
+        return [
+            self.model_copy(
+                update={
+                    "id": f"{self.id}[{number}]",
+                    "tokens": self.tokens[start : start + n_tokens],
+                }
+            )
+            for number, start in enumerate(starts)
+        ]
+
 
 def load_texts(source: str, model: str, n_texts: int, n_tokens: int) -> list[Text]:
     """The first `n_texts` texts of `source` that are at least `n_tokens` tokens long.

@@ -9,6 +9,7 @@ from reproducer.errors import ReproducerError
 from reproducer.experiments import encoded_space as experiment
 from reproducer.results.known import Known
 from tests.experiments.checks import answers_on_subsets, words
+from tests.experiments.test_encoded_sentences import frame as sentences
 
 N_PASSAGES, N_LINES = 26, 4
 
@@ -55,7 +56,8 @@ def test_the_unit_is_a_passage_not_a_line():
 
 
 def test_answers_on_any_rows():
-    answers_on_subsets(experiment, frame())
+    both = pd.concat([frame(), sentences()], ignore_index=True)
+    answers_on_subsets(experiment, both, experiment.sentences)
 
 
 def test_the_table_tells_what_stays_and_what_is_said():

@@ -130,3 +130,11 @@ def test_stand_ins_are_as_long_as_asked_and_differ_by_source():
     assert len({text.tokens for some in texts.values() for text in some}) == 3 * len(names)
     assert load_texts(names[0], "tiny", 3, 40) == texts[names[0]]
     assert not set(names) & set(corpora.SOURCES)
+
+
+def test_stretches_are_a_text_in_parts_without_what_is_left_over():
+    text = load_texts("unseen", "tiny", 1, 11)[0].prefix(11)
+    first, second = text.stretches(4)
+    assert first.tokens + second.tokens == text.tokens[:8]
+    assert (first.id, second.id) == (f"{text.id}[0]", f"{text.id}[1]")
+    assert text.stretches(12) == [] and text.stretches(11)[0].tokens == text.tokens
