@@ -21,7 +21,7 @@ from reproducer.analysis.intervals import ratio_interval
 from reproducer.errors import ReproducerError, require_name
 from reproducer.experiments import base, plots
 from reproducer.experiments.cells import number, share, with_interval
-from reproducer.experiments.claims import Verdict, verdict, within
+from reproducer.experiments.claims import Verdict, above, verdict, within
 from reproducer.experiments.held import (
     CENSORING,
     GROUP,
@@ -60,15 +60,19 @@ PAIRS = (("1 mem", "shared m"), ("2 mem", "own m"))
 SIDES = ("autoregressive", "one pass")
 FIRST = {"mem": "the last [mem] predicts t_1", "bos": "BOS predicts t_1", "t1": "t_1 given"}
 INIT = {"recipe": "as e and m", "embeddings": "as embeddings"}
+AS_EMBEDDED = "embeddings"
 # What Kuratov et al. do with Llama's tokenizer: (first, init) of `MemSpec`. The verdicts' design.
-DESIGN = ("bos", "embeddings")
+DESIGN = ("bos", AS_EMBEDDED)
+INDEX = ["model", "source", "text"]
+TWICE = above(2, "twice the information")
 _claim = partial(verdict, unit="texts", experiment="information")
 
 
 class Params(SearchParams):
     """`firsts` and `inits`: what follows the `[mem]`, and where they start (`MemSpec`).
 
-    `mem_recipe`: how they move, if not by `recipe` (""), which may suit one pass alone.
+    `mem_recipe`: how those move that start as embeddings, if not by `recipe` (""), which may suit
+    other starts alone.
     """
 
     firsts: tuple[Literal["mem", "bos", "t1"], ...] = Field(("bos", "t1"), min_length=1)
@@ -109,7 +113,9 @@ def _settings(params: Params, known: Known) -> list[Setting]:
     designs = list(itertools.product(params.firsts, params.inits))
     of_mem = recipe(params.mem_recipe or params.recipe, params.max_steps)
     return [
-        replace(setting, first=first, init=init, recipe=of_mem if first else setting.recipe)
+        replace(
+            setting, first=first, init=init, **({"recipe": of_mem} if init == AS_EMBEDDED else {})
+        )
         for setting in settings(params, params.every_model, ways, known)
         for first, init in (designs if setting.way in N_MEM else [("", "")])
     ]
@@ -130,8 +136,8 @@ def paired(df: pd.DataFrame, pair: tuple[str, str], first: str, init: str) -> pd
         held_tokens=chosen["held_tokens"] - given,
         n_tokens=chosen["n_tokens"] - (first == "t1"),
     )
-    index, values = ["model", "source", "text"], ["nats", "held_tokens", "n_tokens"]
-    wide = chosen.pivot(index=index, columns="side", values=values)
+    values = ["nats", "held_tokens", "n_tokens"]
+    wide = chosen.pivot(index=INDEX, columns="side", values=values)
     return wide.reindex(columns=pd.MultiIndex.from_product([values, SIDES])).dropna()
 
 
@@ -210,8 +216,8 @@ def figure(df: pd.DataFrame) -> plots.Figure:
 
 
 def claims(df: pd.DataFrame) -> list[Verdict]:
-    """The ratio for one and for two vectors."""
-    return [_ratio(df, pair) for pair in PAIRS] if len(df) else []
+    """The ratio for one and for two vectors; what one holds from the start of `e` and `m`."""
+    return [*(_ratio(df, pair) for pair in PAIRS), _start(df)] if len(df) else []
 
 
 def _ratio(df: pd.DataFrame, pair: tuple[str, str]) -> Verdict:
@@ -228,6 +234,24 @@ def _ratio(df: pd.DataFrame, pair: tuple[str, str]) -> Verdict:
         claim=f"Autoregressive decoding after {n_vectors} [mem] and BOS holds more information "
         f"than one pass with {pair[1]}: ratio of mean nats; {CENSORING}",
         published="about 2 (1 to 5)",
+    )
+
+
+def _start(df: pd.DataFrame) -> Verdict:
+    """Is it the start that holds one `[mem]` back? Paired by text."""
+    one = df[(df["way"] == "1 mem") & (df["first"] == DESIGN[0])]
+    values = ["h_lm_nats", "held_tokens", "n_tokens"]
+    wide = one.pivot(index=INDEX, columns="init", values=values)
+    both = wide.reindex(columns=pd.MultiIndex.from_product([values, INIT])).dropna()
+    nats = both["h_lm_nats"]
+    return _claim(
+        df,
+        (_ratio_of(nats, units=both.index.get_level_values("text")), TWICE),
+        untested=_censored(both) if len(both) else "both starts of a [mem] before BOS",
+        id="A4.start",
+        own=True,
+        claim="One [mem] before BOS holds more from a start as e and m have it than from the "
+        f"spread of the embeddings: ratio of mean nats; {CENSORING}",
     )
 
 

@@ -127,6 +127,24 @@ def test_the_verdict_is_about_bos_and_the_spread_of_embeddings():
     assert verdict(pd.concat([frame(), beside]), "A4.ratio-2") == verdict(frame(), "A4.ratio-2")
 
 
+@pytest.mark.parametrize(
+    ("factor", "noise", "expected"),
+    [(4, 0.1, "holds"), (1, 0.1, "does not hold"), (2, 0.8, "inconclusive")],
+)
+def test_a_start_that_holds_one_mem_back(factor, noise, expected):
+    df = frame(noise=noise)
+    one = df[df["way"] == "1 mem"]
+    other = frame(noise=noise, seed=1)["h_lm_nats"][df["way"] == "1 mem"].to_numpy()
+    beside = one.assign(init="recipe", h_lm_nats=factor * (one["h_lm_nats"] + other) / 2)
+    both = pd.concat([df, beside], ignore_index=True)
+    found = verdict(both, "A4.start")
+    assert found.verdict == expected and found.own and found.n == 16
+    assert verdict(both, "A4.ratio-1") == verdict(df, "A4.ratio-1")
+    assert verdict(df, "A4.start").verdict == "not tested here"
+    full = both.assign(n_tokens=both["n_tokens"].where(both["init"] != "recipe", 1))
+    assert verdict(full, "A4.start").verdict == "not tested here"
+
+
 def test_a_given_first_token_counts_on_neither_side():
     df = frame()
     df["first"] = df["first"].replace("bos", "t1")
@@ -147,7 +165,7 @@ def test_texts_at_the_end_of_the_grid_carry_no_verdict(way):
     of_way = df["way"] == way
     two, one = (of_way & df["text"].isin([f"t{i}" for i in range(n)]) for n in (2, 1))
     claims = {"A4.ratio-1"} if way in experiment.PAIRS[0] else {"A4.ratio-2"}
-    for chosen, expected in ((one, set()), (two, claims)):
+    for chosen, expected in ((one, {"A4.start"}), (two, claims | {"A4.start"})):
         cut = df.assign(n_tokens=df["n_tokens"].where(~chosen, df["held_tokens"]))
         silent = {v.id for v in experiment.claims(cut) if v.verdict == "not tested here"}
         assert silent == expected
@@ -182,12 +200,12 @@ def test_one_token_cannot_be_held_where_it_is_given():
 
 
 def test_mem_vectors_may_have_a_recipe_of_their_own():
-    both = load_params("information", "smoke", mem_recipe="mem")
-    recipes = {way: set() for way in WAYS}
-    for spec in wanted(both, Known()):
-        if hasattr(spec, "recipe"):
-            way = f"{spec.n_mem} mem" if spec.kind.startswith("mem") else "one pass"
-            recipes.setdefault(way, set()).add(spec.recipe.name)
-    assert recipes["1 mem"] == recipes["2 mem"] == {"mem"} and recipes["one pass"] == {"paper"}
+    starts = {"inits": ["embeddings", "recipe"], "mem_recipe": "mem"}
+    recipes = {
+        (spec.init if spec.kind.startswith("mem") else "one pass", spec.recipe.name)
+        for spec in wanted(load_params("information", "smoke", **starts), Known())
+        if hasattr(spec, "recipe")
+    }
+    assert recipes == {("embeddings", "mem"), ("recipe", "paper"), ("one pass", "paper")}
     with pytest.raises(ReproducerError, match="mem_recipe"):
         load_params("information", "smoke", mem_recipe="none")
