@@ -17,7 +17,7 @@ from reproducer.experiments.encoder_claims import ENCODED, claims
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.recipes import TARGET, arrivals, draw_curves
 from reproducer.experiments.recipes import table as fits_by_recipe
-from reproducer.readings.continuations import ContinuationSpec
+from reproducer.readings.continuations import ContinuationSpec, texts_of
 from reproducer.readings.encoder import EncodedFitSpec, EncodedSpec, EncoderSpec, Passages
 from reproducer.results.fits import FitSpec
 from reproducer.results.known import Known
@@ -32,8 +32,10 @@ ARRANGEMENT = "[e] [m]x(N-1)"
 # Passages to train on, by source. Texts to test on come from the others: the first of `unseen`.
 TRAINED_ON = {"unseen": (27, 52), "seen": (1, 77)}
 MOST_TEXTS = 26
-# The model writes after the first two tokens of random texts, from this one on.
+# The model writes after the first two tokens of random texts, from this one on; what it writes
+# after those before it is tested on.
 SAMPLED_FROM = 500
+WRITTEN, WRITTEN_TOKENS = "sampled", 64  # of each text, or as many as are asked for
 SAMPLED: dict[str, int] = {"n_continuations": 32, "n_tokens": 48}
 DESIGNS: dict[str, dict[str, float | str]] = {
     "linear": {"n_blocks": 0},
@@ -61,16 +63,20 @@ class Params(ExperimentParams):
     `text_steps`: what each of them is trained for; with a length twice, training goes on. `dtypes`:
     what the frozen model computes in meanwhile (empty: float32). They learn from passages, and from
     what the model writes after `sampled_contexts` openings. `designs` are compared at the length
-    `compared_at` (None: the last), each from its own start, after `design_text_steps` text-steps.
-    Of each text of `sources`, `windows` stretches are encoded. The first stretch of each text of
-    the first source is fitted at that length, from the encoder's vectors and under `recipes`.
+    `compared_at` (None: the last), each from its own start, after `design_text_steps` text-steps,
+    on texts of the first source. Of each text of `sources` ("sampled": written by the model itself
+    after openings that it does not learn from), `windows` stretches are encoded. The first stretch
+    of each text of the first source is fitted at that length, from the encoder's vectors and under
+    `recipes`.
     """
 
     UNUSED = ("recipe", "source")
     REPEATING = ("lengths", "text_steps", "dtypes", "recipes")
 
     n_texts: int = Field(MOST_TEXTS, ge=2, le=MOST_TEXTS)
-    sources: tuple[Literal["unseen", "random"], ...] = Field(("unseen", "random"), min_length=1)
+    sources: tuple[Literal["unseen", "random", "sampled"], ...] = Field(
+        ("unseen", "random", "sampled"), min_length=1
+    )
     lengths: tuple[Annotated[int, Field(ge=1)], ...] = Field((2, 4), min_length=1)
     text_steps: tuple[Annotated[int, Field(ge=1)], ...] = Field((20_000, 60_000), min_length=1)
     dtypes: tuple[Literal["float32", "bfloat16"], ...] = ()
@@ -117,8 +123,13 @@ class Params(ExperimentParams):
 
 
 def specs(params: Params, known: Known) -> list[Spec]:
-    """The encoder that is compared, what every encoder makes of the texts, and the fits."""
-    return [compared(params), *readings(params).values(), *fits(params)]
+    """The encoder that is compared; texts that are sampled; what encoders make of texts; fits."""
+    return [
+        compared(params),
+        *written(params),
+        *readings(params, known).values(),
+        *fits(params, known),
+    ]
 
 
 def encoder(params: Params, stages: int | None = None) -> EncoderSpec:
@@ -156,39 +167,71 @@ def _sampled(params: Params) -> tuple[ContinuationSpec, ...]:
     )
 
 
-def readings(params: Params) -> dict[tuple[str, str], EncodedSpec]:
-    """What each encoder makes of each source's texts, by the encoder's name and the source."""
+def written(params: Params) -> list[ContinuationSpec]:
+    """The texts of the source "sampled", one after each opening."""
+    if WRITTEN not in params.sources:
+        return []
+    n_tokens = max(WRITTEN_TOKENS, params.windows * params.lengths[-1])
+    openings = load_texts("random", params.model, SAMPLED_FROM, 2)[-params.n_texts :]
+    return [
+        ContinuationSpec(
+            model=params.model,
+            context=opening.prefix(2),
+            n_continuations=1,
+            n_tokens=n_tokens,
+        )
+        for opening in openings
+    ]
+
+
+def readings(params: Params, known: Known) -> dict[tuple[str, str], EncodedSpec]:
+    """What encoders make of texts, by the encoder's name and the source.
+
+    Those trained in stages read each source that is known, the designs the first.
+    """
     encoders = {}
     for stage, n_tokens in enumerate(params.lengths, start=1):  # the last of a length counts
-        encoders[f"trained for N = {n_tokens}"] = encoder(params, stage)
+        spec = encoder(params, stage)
+        encoders |= {(f"trained for N = {n_tokens}", source): spec for source in params.sources}
     for design in params.designs:
-        asked = _encoder(params, params.n_tokens, params.design_text_steps, **DESIGNS[design])
-        encoders[f"design {design}"] = asked
+        spec = _encoder(params, params.n_tokens, params.design_text_steps, **DESIGNS[design])
+        encoders[f"design {design}", params.sources[0]] = spec
+    texts = {
+        place: stretches(params, place[1], spec.n_tokens, known) for place, spec in encoders.items()
+    }
     return {
-        (name, source): EncodedSpec(
-            model=params.model,
-            encoder=spec,
-            texts=stretches(params, source, spec.n_tokens),
-            seed=params.seed,
-        )
-        for name, spec in encoders.items()
-        for source in params.sources
+        place: EncodedSpec(model=params.model, encoder=spec, texts=texts[place], seed=params.seed)
+        for place, spec in encoders.items()
+        if texts[place]
     }
 
 
-def stretches(params: Params, source: str, n_tokens: int) -> tuple[Text, ...]:
-    """The first `windows` stretches of `n_tokens` tokens of each text of a source."""
-    texts = load_texts(source, params.model, params.n_texts, n_tokens * params.windows)
-    cut = (text.prefix(n_tokens * params.windows) for text in texts)
+def stretches(
+    params: Params, source: str, n_tokens: int, known: Known | None = None
+) -> tuple[Text, ...]:
+    """The first `windows` stretches of each text of a source; none until all are written."""
+    n_read = n_tokens * params.windows
+    if source == WRITTEN:
+        results = known.all(written(params)) if known else []
+        if len(results) < params.n_texts:
+            return ()
+        texts = [text for result in results for text in texts_of(result)]
+    else:
+        texts = load_texts(source, params.model, params.n_texts, n_read)
+    cut = (text.prefix(n_read) for text in texts)
     return tuple(stretch for text in cut for stretch in text.stretches(n_tokens))
 
 
-def fits(params: Params) -> list[FitSpec]:
+def fits(params: Params, known: Known) -> list[FitSpec]:
     """One fit of each text from the encoder's vectors, and one under each recipe, with traces.
 
-    Recipes with starts of usual length are used as elsewhere, in the model's own arrangement.
+    Recipes with starts of usual length are used as elsewhere, in the model's own arrangement. None
+    until the texts are written.
     """
-    asked = readings(params)[f"trained for N = {params.n_tokens}", params.sources[0]]
+    place = f"trained for N = {params.n_tokens}", params.sources[0]
+    asked = readings(params, known).get(place)
+    if asked is None:
+        return []
     first = asked.texts[:: params.windows]
     long = {"arrangement": ARRANGEMENT, "trace": True}
     as_long = recipe(START, params.max_steps).model_copy(update={"name": ENCODED})
@@ -217,10 +260,10 @@ def rows(params: Params, known: Known) -> pd.DataFrame:
     """
     frames = [
         _encoded(known.get(spec), name, source, params)
-        for (name, source), spec in readings(params).items()
+        for (name, source), spec in readings(params, known).items()
         if spec in known
     ]
-    results = known.all(fits(params))
+    results = known.all(fits(params, known))
     frames += [_fitted(results, params)] if results else []
     if not frames:
         return pd.DataFrame()

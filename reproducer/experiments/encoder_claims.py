@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from reproducer.analysis.estimates import Interval
+    from reproducer.experiments.criteria import Criterion
 
 ENCODED = "encoded"  # the recipe of fits that start at an encoder's vectors
 SHARES, DIFFERENCES = (0, 1), (-1, 1)
@@ -20,6 +21,7 @@ OWN = above(0.1, "a tenth of the tokens that no other e gives back")
 SOONER = above(3, "a third of the steps")
 TENTH = above(0.1, "a tenth of the tokens")
 MORE = above(1.5, "half as much again")
+NO_LESS = above(0.9, "a tenth less")
 TWICE = above(2, "twice as many tokens in one vector")
 
 
@@ -53,7 +55,22 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
             "minus another",
         ),
         _longer(df, trained[trained["source"] == "unseen"], n_tokens),
-        _prose_before_words(df, compared),
+        _of_sources(
+            df,
+            compared,
+            "encoder.prose-first",
+            ("unseen", "random"),
+            MORE,
+            "An encoder that was trained on prose gives more of prose back than of random words",
+        ),
+        _of_sources(
+            df,
+            compared,
+            "encoder.sampled",
+            ("sampled", "unseen"),
+            NO_LESS,
+            "An encoder gives as much of what the model itself writes back as of human prose",
+        ),
         _design(
             df,
             encoded,
@@ -105,20 +122,26 @@ def _longer(df: pd.DataFrame, prose: pd.DataFrame, n_tokens: int) -> Verdict:
     )
 
 
-def _prose_before_words(df: pd.DataFrame, compared: pd.DataFrame) -> Verdict:
+def _of_sources(
+    df: pd.DataFrame,
+    compared: pd.DataFrame,
+    id: str,
+    sources: tuple[str, str],
+    criterion: Criterion,
+    claim: str,
+) -> Verdict:
     by_text = compared.groupby(["source", "passage"])["accuracy"].mean()
-    prose, words = (by_text.loc[by_text.index.isin([s], level=0)] for s in ("unseen", "random"))
+    one, other = (by_text.loc[by_text.index.isin([s], level=0)] for s in sources)
     parts = []
-    if len(prose) and len(words):
-        parts = [(ratio_interval(prose, words, paired=False), MORE)]
+    if len(one) and len(other):
+        parts = [(ratio_interval(one, other, paired=False), criterion)]
     return _claim(
         df,
         *parts,
-        id="encoder.prose-first",
+        id=id,
         unit="passages",
         untested="" if parts else "texts of both sources",
-        claim="An encoder that was trained on prose gives more of prose back than of random words: "
-        "ratio of the shares of the tokens",
+        claim=f"{claim}: ratio of the shares of the tokens, {' over '.join(sources)}",
     )
 
 

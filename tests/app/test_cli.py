@@ -300,12 +300,14 @@ class TestVerify:
         from reproducer.results.packs import pack
 
         params = load_params("encoder", "smoke")
-        asked = [*encoder.readings(params).values(), *encoder.fits(params)]
+        compute(encoder.written(params), progress=False)
+        readings = encoder.readings(params, Known())
+        asked = [*readings.values(), *encoder.fits(params, Known())]
         pack(compute(asked, progress=False), "encoder-smoke")
         kinds = {spec.key: spec.kind for spec in map(Known().settled, asked)}
         rows = json.loads(call("verify", "--json"))
         checked = [kinds.get(row["key"], "fit") for row in rows]
-        assert checked.count("encoded") == len(encoder.readings(params))
+        assert checked.count("encoded") == len(readings)
         assert checked.count("encoded fit") == params.n_texts
         assert all(row["stored"] == row["computed"] and row["differ"] == 0 for row in rows)
 

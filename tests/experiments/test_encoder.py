@@ -7,6 +7,7 @@ import pytest
 from reproducer import load_params, study
 from reproducer.errors import ReproducerError
 from reproducer.experiments import encoder as experiment
+from reproducer.readings.continuations import texts_of
 from reproducer.results.known import Known, Nothing
 from reproducer.texts.sources import load_texts
 from tests.experiments.checks import answers_on_subsets, words
@@ -23,6 +24,7 @@ PLANTED = {
     "prose": around(0.8),
     "longer": around(0.6),
     "random": around(0.4),
+    "sampled": around(0.85),
     "other": around(0.1),
     "states": around(0.7),
     "embeddings": around(0.3),
@@ -41,6 +43,7 @@ def frame(**changed):
         ("trained for N = 4", "unseen", "prose"),
         ("trained for N = 16", "unseen", "longer"),
         ("trained for N = 4", "random", "random"),
+        ("trained for N = 4", "sampled", "sampled"),
         ("design states", "unseen", "states"),
         ("design embeddings", "unseen", "embeddings"),
         ("design short", "unseen", "short"),
@@ -71,6 +74,7 @@ ALL_TRUE = {
     "encoder.own": "holds",
     "encoder.longer": "holds",
     "encoder.prose-first": "holds",
+    "encoder.sampled": "holds",
     "encoder.states": "holds",
     "encoder.long": "holds",
     "encoder.sooner-than-long": "holds",
@@ -93,6 +97,8 @@ def test_planted_truth():
         ({"other": around(0.7, 0.3)}, "own", "inconclusive"),
         ({"random": around(0.8)}, "prose-first", "does not hold"),
         ({"random": around(0.55, 0.4)}, "prose-first", "inconclusive"),
+        ({"sampled": around(0.6)}, "sampled", "does not hold"),
+        ({"sampled": around(0.72, 0.3)}, "sampled", "inconclusive"),
         ({"states": around(0.2)}, "states", "does not hold"),
         ({"short": around(0.4)}, "long", "does not hold"),
         ({"short": around(0.2)}, "long", "inconclusive"),
@@ -109,7 +115,8 @@ def test_planted_untruth(planted, claim, word):
     got = words(experiment.claims(frame(**planted)))
     assert got[f"encoder.{claim}"] == word
     changed = {name for name in got if got[name] != ALL_TRUE[name]}
-    assert changed <= {f"encoder.{claim}", "encoder.prose-first", "encoder.longer"}
+    of_prose = {"encoder.prose-first", "encoder.sampled", "encoder.longer"}
+    assert changed <= {f"encoder.{claim}", *of_prose}
 
 
 def test_windows_of_a_passage_are_not_counted_as_texts_of_their_own():
@@ -126,6 +133,8 @@ def test_without_both_designs_or_sources_the_claim_is_not_tested():
     assert got["encoder.states"] == "not tested here"
     got = words(experiment.claims(df[~df["source"].eq("random")]))
     assert got["encoder.prose-first"] == "not tested here"
+    got = words(experiment.claims(df[~df["source"].eq("sampled")]))
+    assert got["encoder.sampled"] == "not tested here"
     got = words(experiment.claims(df[~df["encoder"].eq("trained for N = 16")]))
     assert got["encoder.longer"] == "not tested here"
     assert got["encoder.reads"] == "holds"
@@ -159,7 +168,9 @@ def test_each_encoder_starts_at_the_one_before():
     assert (last.n_tokens, last.text_steps) == (2, 24)
     assert (last.begun.n_tokens, last.begun.text_steps) == (2, 16)
     assert last.begun.begun.begun is None
-    names = {name for name, _ in experiment.readings(params)}
+    readings = experiment.readings(params, Nothing())
+    assert {source for _, source in readings} == {"unseen", "random"}
+    names = {name for name, _ in readings}
     assert names == {
         "trained for N = 1",
         "trained for N = 2",
@@ -180,6 +191,10 @@ def test_longer_encoders_leave_what_is_compared_as_it_is():
 
 def test_what_is_trained_on_is_not_tested_on():
     params = load_params("encoder", "smollm2")
+    learned = {spec.context.id for spec in experiment.encoder(params).sampled}
+    asked = {spec.context.id for spec in experiment.written(params)}
+    assert len(asked) == params.n_texts and not learned & asked
+    assert not asked & {text.id for text in load_texts("random", params.model, params.n_texts, 4)}
     first, last = experiment.TRAINED_ON["unseen"]
     tested = {
         int(text.id.partition("[")[0].removeprefix("unseen-"))
@@ -209,7 +224,12 @@ def test_bad_parameters_are_refused(fields, fault):
 def test_the_study_computes_what_it_asks_for():
     params = load_params("encoder", "smoke")
     df = study(params, progress=False)
-    assert all(spec in Known() for spec in experiment.specs(params, Nothing()))
-    assert (df["task"] == "encode").sum() == len(experiment.readings(params)) * 4
+    assert all(spec in Known() for spec in experiment.specs(params, Known()))
+    readings = experiment.readings(params, Known())
+    assert (df["task"] == "encode").sum() == len(readings) * 4
+    assert ("trained for N = 2", "sampled") in readings and len(readings) == 2 * 3 + 4
+    first = readings["trained for N = 2", "sampled"].texts[: params.windows]
+    whole = texts_of(Known().get(experiment.written(params)[0]))[0].tokens
+    assert tuple(t for text in first for t in text.tokens) == whole[: 2 * params.windows]
     assert (df["task"] == "fit").sum() == 2 * params.n_texts
     assert set(words(experiment.claims(df)).values()) == {"not tested here"}
