@@ -68,8 +68,8 @@ ALLOWED = {
         "its five neighbours": LOGIC,
     },
     "encoded_space.ipynb": {
-        "asks two of the papers' questions": TEXT,
         "encodings of two texts": DESIGN,
+        "chance: one half": LOGIC,
     },
     "encoded_space.md": {
         "the line between two texts": DESIGN,
