@@ -12,31 +12,24 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import Field, model_validator
 
-from reproducer.experiments import base, cells, plots
+from reproducer.experiments import base, cells, encoder_texts, plots
 from reproducer.experiments.encoder_claims import ENCODED, claims
+from reproducer.experiments.encoder_texts import MOST_OPENINGS, MOST_TEXTS, WRITTEN
 from reproducer.experiments.profiles import ExperimentParams
 from reproducer.experiments.recipes import TARGET, arrivals, draw_curves
 from reproducer.experiments.recipes import table as fits_by_recipe
-from reproducer.readings.continuations import ContinuationSpec, texts_of
-from reproducer.readings.encoder import EncodedFitSpec, EncodedSpec, EncoderSpec, Passages
+from reproducer.readings.continuations import ContinuationSpec
+from reproducer.readings.encoder import EncodedFitSpec, EncodedSpec, EncoderSpec
 from reproducer.results.fits import FitSpec
 from reproducer.results.known import Known
 from reproducer.results.specs import Result, Spec
 from reproducer.solver.recipes import recipe
-from reproducer.texts.sources import RANDOM_TEXTS, Text, load_texts
+from reproducer.texts.sources import Text, load_texts
 
 __all__ = ["PROTOCOL", "Params", "claims", "figure", "note", "rows", "specs", "starts", "table"]
 
 # Beside its own state the first position forgets no long input, so `e` may predict there.
 ARRANGEMENT = "[e] [m]x(N-1)"
-# Passages to train on, by source. Texts to test on come from the others: the first of `unseen`.
-TRAINED_ON = {"unseen": (27, 52), "seen": (1, 77)}
-MOST_TEXTS = 26
-# The model writes after the first two tokens of random texts, from this one on; what it writes
-# after those before it is tested on.
-SAMPLED_FROM = 500
-WRITTEN, WRITTEN_TOKENS = "sampled", 64  # of each text, or as many as are asked for
-SAMPLED: dict[str, int] = {"n_continuations": 32, "n_tokens": 48}
 DESIGNS: dict[str, dict[str, float | str]] = {
     "linear": {"n_blocks": 0},
     "embeddings": {},
@@ -82,7 +75,7 @@ class Params(ExperimentParams):
     dtypes: tuple[Literal["float32", "bfloat16"], ...] = ()
     compared_at: int | None = None
     windows: int = Field(4, ge=1)
-    sampled_contexts: int = Field(0, ge=0, le=RANDOM_TEXTS - SAMPLED_FROM)
+    sampled_contexts: int = Field(0, ge=0, le=MOST_OPENINGS)
     width: int = Field(1024, ge=8, multiple_of=8)
     batch: int = Field(16, ge=1)
     designs: tuple[Literal["linear", "embeddings", "states", "short"], ...] = tuple(DESIGNS)
@@ -146,42 +139,23 @@ def compared(params: Params) -> EncoderSpec:
 
 
 def _encoder(params: Params, n_tokens: int, text_steps: int, **fields: Any) -> EncoderSpec:
-    passages = [Passages.of(name, params.model, *ends) for name, ends in TRAINED_ON.items()]
     return EncoderSpec(
         arrangement=ARRANGEMENT,
         n_tokens=n_tokens,
         text_steps=text_steps,
-        passages=tuple(passages),
-        sampled=_sampled(params),
+        passages=encoder_texts.learned(params.model),
+        sampled=encoder_texts.sampled(params.model, params.sampled_contexts),
         **params.model_dump(include={"model", "width", "batch", "seed"}),
         **fields,
     )
 
 
-def _sampled(params: Params) -> tuple[ContinuationSpec, ...]:
-    n_texts = SAMPLED_FROM + params.sampled_contexts
-    openings = load_texts("random", params.model, n_texts, 2)[SAMPLED_FROM:]
-    return tuple(
-        ContinuationSpec(model=params.model, context=opening.prefix(2), **SAMPLED)
-        for opening in openings
-    )
-
-
 def written(params: Params) -> list[ContinuationSpec]:
-    """The texts of the source "sampled", one after each opening."""
+    """The texts of the source "sampled", each long enough for every encoder."""
     if WRITTEN not in params.sources:
         return []
-    n_tokens = max(WRITTEN_TOKENS, params.windows * params.lengths[-1])
-    openings = load_texts("random", params.model, SAMPLED_FROM, 2)[-params.n_texts :]
-    return [
-        ContinuationSpec(
-            model=params.model,
-            context=opening.prefix(2),
-            n_continuations=1,
-            n_tokens=n_tokens,
-        )
-        for opening in openings
-    ]
+    n_tokens = params.windows * params.lengths[-1]
+    return encoder_texts.written(params.model, params.n_texts, n_tokens)
 
 
 def readings(params: Params, known: Known) -> dict[tuple[str, str], EncodedSpec]:
@@ -212,10 +186,7 @@ def stretches(
     """The first `windows` stretches of each text of a source; none until all are written."""
     n_read = n_tokens * params.windows
     if source == WRITTEN:
-        results = known.all(written(params)) if known else []
-        if len(results) < params.n_texts:
-            return ()
-        texts = [text for result in results for text in texts_of(result)]
+        texts = encoder_texts.read_back(written(params), known) if known else []
     else:
         texts = load_texts(source, params.model, params.n_texts, n_read)
     cut = (text.prefix(n_read) for text in texts)

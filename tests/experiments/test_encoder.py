@@ -7,6 +7,7 @@ import pytest
 from reproducer import load_params, study
 from reproducer.errors import ReproducerError
 from reproducer.experiments import encoder as experiment
+from reproducer.experiments.encoder_texts import TRAINED_ON
 from reproducer.readings.continuations import texts_of
 from reproducer.results.known import Known, Nothing
 from reproducer.texts.sources import load_texts
@@ -195,7 +196,7 @@ def test_what_is_trained_on_is_not_tested_on():
     asked = {spec.context.id for spec in experiment.written(params)}
     assert len(asked) == params.n_texts and not learned & asked
     assert not asked & {text.id for text in load_texts("random", params.model, params.n_texts, 4)}
-    first, last = experiment.TRAINED_ON["unseen"]
+    first, last = TRAINED_ON["unseen"]
     tested = {
         int(text.id.partition("[")[0].removeprefix("unseen-"))
         for text in experiment.stretches(params, "unseen", params.n_tokens)
