@@ -41,7 +41,7 @@ START = "long"  # the recipe that a fit from an encoder's `e` follows
 PROTOCOL = base.Protocol(
     paper="Both papers fit every text, and name an encoder that gives e in one pass as their next "
     "step.",
-    ours="A network of a few million weights, trained through the frozen model's cross-entropy on "
+    ours="A small network, trained through the frozen model's cross-entropy on "
     "prose that the tests do not hold, with one m for all texts; then one pass for each text. "
     "Three other e stand beside its own: the mean of all, that of the nearest other text, and a "
     "drawn one. A fit that starts at the encoder's e and m is held against fits of other recipes, "

@@ -31,8 +31,8 @@ PROTOCOL = Protocol(
     paper="Pythia is fitted in float32 and Llama in bfloat16; no comparison is reported.",
     ours="The same texts from the same starts in both, every accuracy measured in float32; paired "
     "differences, the starts of a text averaged.",
-    why="bfloat16 halves the time of every other page, which is worth it only if it finds as good "
-    "a state.",
+    why="Many machines compute faster in bfloat16, which is worth it only if it finds as good a "
+    "state.",
 )
 
 

@@ -19,6 +19,22 @@ EVERYWHERE = {
     r"\bmiddle half\b": SHARE,
     r"\bTwo tokens in\b": "the title of the book",
 }
+# By experiment, the phrases of what its page says of the protocol.
+PROTOCOLS = {
+    "arrangements": {"vectors thirty times as long": DESIGN, "Two cores": MACHINE},
+    "second_position": {"Three arrangements": DESIGN},
+    "sharing": {"to 0.99": CRITERION, "a token in 20": CRITERION},
+    "capacity": {"draws ratios to 1": LOGIC},
+    "information": {"With t_1 given": DESIGN},
+    "throughput": {"a ratio of 100": CRITERION, "Six ratios": PAPER},
+    "attention": {"the first quarter": DESIGN},
+    "noise": {"three quarters, half and a quarter": DESIGN},
+    "syntax": {"seven grammars": DESIGN, "four groups": DESIGN, "three groups": DESIGN},
+    "distillation": {"A batch of six has fifteen cosines": LOGIC, "thousands of numbers": GIVEN},
+    "recipes": {"an accuracy of 0.95": CRITERION},
+    "encoder": {"Three other e": DESIGN},
+    "encoded_space": {"two texts that differ": DESIGN, "two of one text": LOGIC},
+}
 # By page, the phrases as they stand there.
 ALLOWED = {
     "add_experiment.md": {"in its two code cells": TEXT},

@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from reproducer.experiments import EXPERIMENTS, experiment
 from reproducer.paths import ROOT
 from tests.book import number_words
 
@@ -130,9 +131,18 @@ def test_no_number_that_a_run_could_change_is_spelled_in_words(path: Path):
     assert words_in(prose, allowed) == []
 
 
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_no_number_that_a_run_could_change_stands_in_the_protocol(name: str):
+    protocol, allowed = experiment(name).PROTOCOL, number_words.PROTOCOLS.get(name, {})
+    prose = f"{protocol.ours} {protocol.why}"
+    assert [phrase for phrase in allowed if phrase not in prose] == []
+    assert numbers_in(prose, allowed) == words_in(prose, allowed) == []
+
+
 def test_the_list_of_allowed_words_names_pages_that_there_are():
     names = {path.name for path in [*NOTEBOOKS, *READINGS, *PROSE]}
     assert set(number_words.ALLOWED) <= names
+    assert set(number_words.PROTOCOLS) <= set(EXPERIMENTS)
 
 
 @pytest.mark.parametrize("told", ["thirty times as long", "Half the\nsteps", "a threefold gain"])
