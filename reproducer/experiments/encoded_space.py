@@ -53,7 +53,8 @@ class Params(encoder.Params):
     """
 
     UNUSED = (
-        *("recipe", "source", "sources", "max_steps", "recipes", "designs", "design_text_steps"),
+        *("recipe", "source", "sources", "max_steps", "recipes"),
+        *("designs", "design_text_steps", "fitted_at"),
     )
 
     windows: int = Field(4, ge=2, multiple_of=2)

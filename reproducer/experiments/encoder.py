@@ -59,8 +59,8 @@ class Params(ExperimentParams):
     `compared_at` (None: the last), each from its own start, after `design_text_steps` text-steps,
     on texts of the first source. Of each text of `sources` ("sampled": written by the model itself
     after openings that it does not learn from), `windows` stretches are encoded. The first stretch
-    of each text of the first source is fitted at that length, from the encoder's vectors and under
-    `recipes`.
+    of each text of the first source is fitted at the lengths `fitted_at` (empty: `compared_at`),
+    from the encoder's vectors and under `recipes`.
     """
 
     UNUSED = ("recipe", "source")
@@ -74,6 +74,7 @@ class Params(ExperimentParams):
     text_steps: tuple[Annotated[int, Field(ge=1)], ...] = Field((20_000, 60_000), min_length=1)
     dtypes: tuple[Literal["float32", "bfloat16"], ...] = ()
     compared_at: int | None = None
+    fitted_at: tuple[int, ...] = ()
     windows: int = Field(4, ge=1)
     sampled_contexts: int = Field(0, ge=0, le=MOST_OPENINGS)
     width: int = Field(1024, ge=8, multiple_of=8)
@@ -94,11 +95,12 @@ class Params(ExperimentParams):
                 f"expected no dtypes, or as many as lengths, got {len(self.dtypes)} for "
                 f"{len(self.lengths)}"
             )
-        if self.compared_at not in (None, *self.lengths):
-            raise ValueError(
-                f"expected compared_at as one of the lengths {list(self.lengths)}, got "
-                f"{self.compared_at}"
-            )
+        for name, asked in (("compared_at", [self.n_tokens]), ("fitted_at", self.fitted_at)):
+            if not {*asked} <= {*self.lengths}:
+                raise ValueError(
+                    f"expected {name} among the lengths {list(self.lengths)}, got "
+                    f"{', '.join(map(str, asked))}"
+                )
         if list(self.lengths) != sorted(self.lengths):
             raise ValueError(f"expected lengths that do not fall, got {list(self.lengths)}")
         return self
@@ -194,15 +196,20 @@ def stretches(
 
 
 def fits(params: Params, known: Known) -> list[FitSpec]:
+    """Those of every length in `fitted_at`; none until their texts are written."""
+    asked = readings(params, known)
+    places = [
+        (f"trained for N = {n_tokens}", params.sources[0])
+        for n_tokens in params.fitted_at or [params.n_tokens]
+    ]
+    return [spec for place in places if place in asked for spec in _fits(params, asked[place])]
+
+
+def _fits(params: Params, asked: EncodedSpec) -> list[FitSpec]:
     """One fit of each text from the encoder's vectors, and one under each recipe, with traces.
 
-    Recipes with starts of usual length are used as elsewhere, in the model's own arrangement. None
-    until the texts are written.
+    Recipes with starts of usual length are used as elsewhere, in the model's own arrangement.
     """
-    place = f"trained for N = {params.n_tokens}", params.sources[0]
-    asked = readings(params, known).get(place)
-    if asked is None:
-        return []
     first = asked.texts[:: params.windows]
     long = {"arrangement": ARRANGEMENT, "trace": True}
     as_long = recipe(START, params.max_steps).model_copy(update={"name": ENCODED})
@@ -223,8 +230,8 @@ def fits(params: Params, known: Known) -> list[FitSpec]:
 def rows(params: Params, known: Known) -> pd.DataFrame:
     """One row for each stretch and encoder (`task` "encode"), one for each fit ("fit").
 
-    Columns of both: task, model, profile, source, text, passage, n_tokens, accuracy, device. Of
-    stretches: encoder; compared, whether it is that of the length that is compared; text_steps and
+    Columns of both: task, model, profile, source, text, passage, n_tokens, compared (whether that
+    is the length that is compared), accuracy, device. Of stretches: encoder; text_steps and
     n_parameters of its training; mean, nearest and drawn, the accuracies that other `e` give;
     curve_text_steps and curve, of the training. Of fits: recipe; curve, arrived and censored as in
     `reproducer.experiments.recipes`.
@@ -267,7 +274,11 @@ def _encoded(result: Result, name: str, source: str, params: Params) -> pd.DataF
 def _fitted(results: list[Result], params: Params) -> pd.DataFrame:
     kept = ["source", "text", "n_tokens", "accuracy", "recipe", "device"]
     frame = arrivals(results, params)[[*kept, "curve", "arrived", "censored"]]
-    return frame.assign(task="fit", passage=frame["text"].str.partition("[")[0])
+    return frame.assign(
+        task="fit",
+        passage=frame["text"].str.partition("[")[0],
+        compared=frame["n_tokens"] == params.n_tokens,
+    )
 
 
 def table(df: pd.DataFrame) -> pd.DataFrame:
@@ -287,9 +298,11 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
 
 
 def starts(df: pd.DataFrame) -> pd.DataFrame:
-    """Fits from the encoder's vectors and under other recipes, as on the page on recipes."""
-    fitted = df[df["task"] == "fit"] if len(df) else df
-    return fits_by_recipe(fitted.astype({"censored": bool}) if len(fitted) else fitted)
+    """Fits from the encoder's vectors and under other recipes, as on the page on recipes, by N."""
+    fitted = df[df["task"] == "fit"].astype({"censored": bool}) if len(df) else df
+    by_length = fitted.groupby("n_tokens") if len(fitted) else ()
+    tables = {n_tokens: fits_by_recipe(fits) for n_tokens, fits in by_length}
+    return pd.concat(tables, names=["N"]) if tables else fits_by_recipe(fitted)
 
 
 def figure(df: pd.DataFrame) -> plots.Figure:
@@ -303,7 +316,7 @@ def figure(df: pd.DataFrame) -> plots.Figure:
         at, curve = first.at[name, "curve_text_steps"], first.at[name, "curve"]
         left.plot(at, curve, **style | {"markevery": max(1, len(at) // 6), "label": name})
     left.set(xlabel="text-steps of training", ylabel="accuracy in training", ylim=(-0.03, 1.05))
-    draw_curves(right, fitted)
+    draw_curves(right, fitted[fitted["compared"].astype(bool)])
     right.axhline(TARGET, color="#777777", lw=0.8)
     right.set(xlabel="optimizer step of a fit", ylabel="best accuracy so far", xscale="log")
     plots.legend(left, right)

@@ -89,7 +89,12 @@ def claims(df: pd.DataFrame) -> list[Verdict]:
             "An encoder learns faster with long vectors than with vectors as long as the papers' "
             "starts",
         ),
-        *(_sooner(df, fits, name) for name in dict.fromkeys(fits["recipe"]) if name != ENCODED),
+        *(
+            _sooner(df, some, name, n)
+            for n, some in fits.groupby("n_tokens")
+            for name in dict.fromkeys(some["recipe"])
+            if name != ENCODED
+        ),
     ]
 
 
@@ -166,15 +171,16 @@ def _design(
     )
 
 
-def _sooner(df: pd.DataFrame, fits: pd.DataFrame, name: str) -> Verdict:
+def _sooner(df: pd.DataFrame, fits: pd.DataFrame, name: str, n_tokens: int) -> Verdict:
     ratio, bounds = steps_ratio(fits, name, ENCODED)
     there = {name, ENCODED} <= set(fits["recipe"])
+    length = "" if fits["compared"].any() else f"-at-{n_tokens}"
     return _claim(
         df,
         (ratio, SOONER),
-        id=f"encoder.sooner-than-{name}",
+        id=f"encoder.sooner-than-{name}{length}",
         unit="texts",
         untested="" if there else "fits from the encoder's vectors",
         claim=f"A fit that starts at the encoder's vectors arrives at {TARGET} in a third of the "
-        f"steps of the recipe {name}: ratio of mean steps{bounds}",
+        f"steps of the recipe {name}: ratio of mean steps at N = {n_tokens}{bounds}",
     )

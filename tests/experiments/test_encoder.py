@@ -66,7 +66,7 @@ def frame(**changed):
             place = {"source": "unseen", "text": f"unseen-{i}[0]", "passage": f"unseen-{i}"}
             fit = {"task": "fit", "recipe": name, "accuracy": curve[-1], "curve": curve}
             ends = {"arrived": arrived, "censored": step is None}
-            rows.append(common | fit | place | ends)
+            rows.append(common | fit | place | ends | {"compared": True})
     return pd.DataFrame(rows)
 
 
@@ -150,8 +150,8 @@ def test_tables_tell_shares_and_steps():
     row = table.loc[("trained for N = 4", "unseen")]
     assert (row["tokens back"], row["whole texts"], row["N"]) == ("50%", "50%", "4")
     starts = experiment.starts(frame(long=lambda i: None if i % 2 else 60))
-    assert starts.loc["long", "arrived at 0.95"] == "0.50"
-    assert starts.loc["long", "steps to 0.95"] == "≥ 330"
+    assert starts.loc[(4, "long"), "arrived at 0.95"] == "0.50"
+    assert starts.loc[(4, "long"), "steps to 0.95"] == "≥ 330"
 
 
 def test_stretches_are_the_beginning_of_a_text_cut_up():
@@ -190,6 +190,22 @@ def test_longer_encoders_leave_what_is_compared_as_it_is():
     assert (last.dtype, last.begun.dtype) == ("bfloat16", "float32")
 
 
+def test_fits_of_another_length_are_judged_by_themselves():
+    df = frame()
+    fits = df[df["task"] == "fit"]
+    slow = np.where(fits["recipe"] == "encoded", 100, fits["arrived"])
+    longer = fits.assign(n_tokens=16, compared=False, arrived=slow)
+    got = words(experiment.claims(pd.concat([df, longer], ignore_index=True)))
+    assert got == ALL_TRUE | {"encoder.sooner-than-long-at-16": "does not hold"}
+
+
+def test_fits_are_asked_for_at_every_length_that_is_named():
+    params = load_params("encoder", "smoke", fitted_at=[1, 2], recipes=["long"])
+    asked = experiment.fits(params, Nothing())
+    assert [spec.n_tokens for spec in asked] == [1] * 4 + [2] * 4
+    assert {spec.kind for spec in asked} == {"fit", "encoded fit"}
+
+
 def test_what_is_trained_on_is_not_tested_on():
     params = load_params("encoder", "smollm2")
     learned = {spec.context.id for spec in experiment.encoder(params).sampled}
@@ -210,7 +226,8 @@ def test_what_is_trained_on_is_not_tested_on():
         ({"lengths": [1, 2], "text_steps": [8]}, "as many text_steps as lengths"),
         ({"lengths": [2, 1]}, "lengths that do not fall"),
         ({"dtypes": ["float32"] * 5}, "as many as lengths"),
-        ({"compared_at": 77}, "compared_at as one of the lengths"),
+        ({"compared_at": 77}, "compared_at among the lengths"),
+        ({"fitted_at": [1, 77]}, "fitted_at among the lengths"),
         ({"n_texts": 27}, "n_texts"),
         ({"width": 12}, "width"),
         ({"recipes": ["none"]}, "recipe"),

@@ -17,7 +17,8 @@ NOTEBOOKS = sorted(p.stem for p in (ROOT / "notebooks").glob("*.ipynb"))
 LEFT_OUT = defaultdict(
     set,
     semantics={"source"},  # the families decide what else can be asked
-    encoder={"sampled_contexts", "design_text_steps"},  # a page has fifteen; a profile has all
+    # A page has fifteen parameters at most; a profile has all.
+    encoder={"sampled_contexts", "design_text_steps", "fitted_at"},
 )
 
 
