@@ -188,11 +188,14 @@ def with_readings(readings: Iterable[Spec], known: Known) -> list[tuple[Result, 
 
 
 def note(frame: pd.DataFrame, facts: str) -> str:
-    """One line for a page: on what, under which profile, and `facts`, filled from the first row."""
+    """One line for a page: on what, under which profile, and `facts`, filled from the first row.
+
+    Rows of several devices name all of them.
+    """
     if frame.empty:
         return NOTHING_STORED
     line = "Computed with {model} on {device}, profile {profile}: " + facts
-    return line.format(**frame.iloc[0])
+    return line.format(**frame.iloc[0].to_dict() | {"device": joined_devices(frame["device"])})
 
 
 def where(frame: pd.DataFrame) -> str:

@@ -42,6 +42,8 @@ def test_a_note_says_where_and_what():
     line = base.note(frame, "{n_texts} texts.")
     assert line == "Computed with m on CPU, profile quick: 3 texts."
     assert base.note(frame.iloc[:0], "{n_texts} texts.") == base.NOTHING_STORED
+    both = pd.concat([frame, frame.assign(device="z GPU")], ignore_index=True)
+    assert f"{frame['device'].iloc[0]}; z GPU" in base.note(both, "")
 
 
 def test_a_cut_from_what_the_paper_leaves_to_its_models_is_told_in_words():
