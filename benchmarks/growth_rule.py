@@ -26,7 +26,7 @@ MODEL, SOURCE = "smollm2-135m", "seen"
 FIRST_FREE = 40  # the experiments take texts of a source from its beginning
 
 
-def grown(rule: str, n_texts: int, end: int, known: Known) -> Trials:
+def grown(rule: str, n_texts: int, end: int, name: str, known: Known) -> Trials:
     """All searches under a rule such as `8+4x150`, to their ends."""
     first, step, max_steps = map(int, re.fullmatch(r"(\d+)\+(\d+)x(\d+)", rule).groups())
     grid = checked_grid((first, first + step), end)
@@ -40,7 +40,7 @@ def grown(rule: str, n_texts: int, end: int, known: Known) -> Trials:
         strategy="grow",
         stages=grid,
         arrangement=model_card(MODEL).arrangement,
-        recipe=recipe("grow", max_steps),
+        recipe=recipe(name, max_steps),
     )
     while not (tried := trials(setting, known)).finished:
         compute(tried.specs, known)
@@ -53,11 +53,12 @@ def main() -> None:
     parser.add_argument("rules", nargs="+", metavar="FIRST+STEPxMAX_STEPS")
     parser.add_argument("--texts", type=int, default=8)
     parser.add_argument("--end", type=int, default=48)
+    parser.add_argument("--recipe", default="grow")
     asked = parser.parse_args()
     known = Known()
     print(f"{'rule':>10} {'tokens held':>12} {'mean':>6} {'token-steps':>12} {'for each':>9}")
     for rule in asked.rules:
-        tried = grown(rule, asked.texts, asked.end, known)
+        tried = grown(rule, asked.texts, asked.end, asked.recipe, known)
         n_inputs = arrangement(tried.setting.arrangement).n_inputs
         spent = sum(n_inputs(n) * r.metrics["steps"] for (_, n), r in tried.results.items())
         held = sum(tried.held.values())
