@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from reproducer.analysis.estimates import Interval
 
 
+DIGITS = 9  # to which distances are compared
+
+
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Rows (n, d) scaled to length 1; a row of zeros stays."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
@@ -48,8 +51,10 @@ def group_wins(distances: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
     Entry (f, g): over a text of group f, another text of f and a text of g, the share of triples
     in which the first is closer to the second than to the third; ties count half. NaN for f = g,
-    and in the row of a group of one. The order of groups is that of `np.unique`.
+    and in the row of a group of one. The order of groups is that of `np.unique`. Distances that
+    differ in their rounding alone are ties, as which way they differ depends on the machine.
     """
+    distances = np.round(distances, DIGITS)
     names, number = np.unique(groups, return_inverse=True)
     wins = np.full((len(names), len(names)), np.nan)
     for f in range(len(names)):

@@ -52,6 +52,17 @@ def test_wins_equal_a_loop_over_triples(vectors):
     assert mean_win(wins) == pytest.approx(np.mean(wins[~np.isnan(wins)]))
 
 
+def test_rounding_decides_no_tie():
+    """Bags of words have few values, which another product rounds in another way."""
+    bags = np.random.default_rng(0).integers(0, 2, (len(LABELS), 6)) + np.eye(len(LABELS), 6)
+    distances = cosine_distances(bags)
+    noise = 1e-13 * np.random.default_rng(1).standard_normal(distances.shape)
+    np.testing.assert_array_equal(
+        group_wins(distances + noise, LABELS), group_wins(distances, LABELS)
+    )
+    assert len(np.unique(distances.round(9))) < len(LABELS) * (len(LABELS) - 1) / 2
+
+
 def test_a_group_of_one_is_compared_with_but_not_asked_about(vectors):
     labels = np.where(np.arange(10) == 3, "z", "a")
     wins = group_wins(cosine_distances(vectors), labels)
