@@ -35,6 +35,7 @@ EXECUTED = "executed/"
 MOST_AT_A_TIME = 8  # each takes some 2 GB
 # A kernel's own remarks on transport and shutdown are no news to someone who waits for results.
 KERNEL_SETTINGS = "c = get_config()\nc.IPKernelApp.log_level = 'CRITICAL'\n"
+LONGEST_FOLDER = 50
 MATHJAX = "sphinx-mathjax-offline"
 # The part of MathJax that a page can ask for: TeX in, HTML out. The rest is 20 MB.
 MATHJAX_PARTS = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")
@@ -116,7 +117,9 @@ def _only(toc: dict, chosen: list[str]) -> dict:
 @contextmanager
 def _plain_kernels() -> Iterator[None]:
     """Kernels of this environment, without the user's start-up scripts or display settings."""
-    with tempfile.TemporaryDirectory() as ipython:
+    # The path of a socket has a hundred bytes at most.
+    short = None if len(tempfile.gettempdir()) < LONGEST_FOLDER else "/tmp"
+    with tempfile.TemporaryDirectory(dir=short) as ipython:
         settings = Path(ipython, "profile_default", "ipython_kernel_config.py")
         settings.parent.mkdir()
         settings.write_text(KERNEL_SETTINGS)
@@ -197,7 +200,7 @@ def _run_notebook(name: str, profile: str, executed: Path, count: str) -> None:
 
 
 def _own_sockets(name: str) -> Config:
-    """Talk with a notebook's kernel through files, which nobody else can take.
+    """Talk with a notebook's kernel through Unix sockets in a folder of our own.
 
     Of TCP ports, a kernel is told some that were free a moment before; where several start at
     once, another one may have them by then, and the kernel dies.

@@ -63,7 +63,7 @@ class Params(encoder.Params):
 
 def specs(params: Params, known: Known) -> list[Spec]:
     """What the encoder makes of texts and of sentences, and what stands between encodings."""
-    return [encoded(params), lines(params), *encoded_sentences.asked(params)]
+    return [encoded(params), lines(params), *(encoded_sentences.asked(params) or ())]
 
 
 def encoded(params: Params) -> EncodedSpec:

@@ -42,7 +42,8 @@ PROTOCOL = base.Protocol(
     paper="Both papers fit every text, and name an encoder that gives e in one pass as their next "
     "step.",
     ours="A small network, trained through the frozen model's cross-entropy on "
-    "prose that the tests do not hold, with one m for all texts; then one pass for each text. "
+    "prose that the tests do not hold, with one m for all texts; then one pass for each text: of "
+    "prose, of random words, and of what the model itself writes (sampled). "
     "Three other e stand beside its own: the mean of all, that of the nearest other text, and a "
     "drawn one. A fit that starts at the encoder's e and m is held against fits of other recipes, "
     "text by text.",
@@ -57,10 +58,10 @@ class Params(ExperimentParams):
     what the frozen model computes in meanwhile (empty: float32). They learn from passages, and from
     what the model writes after `sampled_contexts` openings. `designs` are compared at the length
     `compared_at` (None: the last), each from its own start, after `design_text_steps` text-steps,
-    on texts of the first source. Of each text of `sources` ("sampled": written by the model itself
-    after openings that it does not learn from), `windows` stretches are encoded. The first stretch
-    of each text of the first source is fitted at the lengths `fitted_at` (empty: `compared_at`),
-    from the encoder's vectors and under `recipes`.
+    on prose, if it is among the sources. Of each text of `sources` ("sampled": written by the model
+    itself after openings that it does not learn from), `windows` stretches are encoded. The first
+    stretch of each text of the first source is fitted at the lengths `fitted_at` (empty:
+    `compared_at`), from the encoder's vectors and under `recipes`.
     """
 
     UNUSED = ("recipe", "source")
@@ -95,7 +96,8 @@ class Params(ExperimentParams):
                 f"expected no dtypes, or as many as lengths, got {len(self.dtypes)} for "
                 f"{len(self.lengths)}"
             )
-        for name, asked in (("compared_at", [self.n_tokens]), ("fitted_at", self.fitted_at)):
+        at = () if self.compared_at is None else (self.compared_at,)
+        for name, asked in (("compared_at", at), ("fitted_at", self.fitted_at)):
             if not {*asked} <= {*self.lengths}:
                 raise ValueError(
                     f"expected {name} among the lengths {list(self.lengths)}, got "
@@ -163,7 +165,7 @@ def written(params: Params) -> list[ContinuationSpec]:
 def readings(params: Params, known: Known) -> dict[tuple[str, str], EncodedSpec]:
     """What encoders make of texts, by the encoder's name and the source.
 
-    Those trained in stages read each source that is known, the designs the first.
+    Those trained in stages read each source that is known, the designs prose alone.
     """
     encoders = {}
     for stage, n_tokens in enumerate(params.lengths, start=1):  # the last of a length counts
@@ -171,7 +173,8 @@ def readings(params: Params, known: Known) -> dict[tuple[str, str], EncodedSpec]
         encoders |= {(f"trained for N = {n_tokens}", source): spec for source in params.sources}
     for design in params.designs:
         spec = _encoder(params, params.n_tokens, params.design_text_steps, **DESIGNS[design])
-        encoders[f"design {design}", params.sources[0]] = spec
+        source = "unseen" if "unseen" in params.sources else params.sources[0]
+        encoders[f"design {design}", source] = spec
     texts = {
         place: stretches(params, place[1], spec.n_tokens, known) for place, spec in encoders.items()
     }
@@ -299,10 +302,11 @@ def table(df: pd.DataFrame) -> pd.DataFrame:
 
 def starts(df: pd.DataFrame) -> pd.DataFrame:
     """Fits from the encoder's vectors and under other recipes, as on the page on recipes, by N."""
-    fitted = df[df["task"] == "fit"].astype({"censored": bool}) if len(df) else df
-    by_length = fitted.groupby("n_tokens") if len(fitted) else ()
-    tables = {n_tokens: fits_by_recipe(fits) for n_tokens, fits in by_length}
-    return pd.concat(tables, names=["N"]) if tables else fits_by_recipe(fitted)
+    fitted = df[df["task"] == "fit"] if len(df) else df
+    if fitted.empty:
+        return fits_by_recipe(fitted)
+    by_length = fitted.astype({"censored": bool}).groupby("n_tokens")
+    return pd.concat({n: fits_by_recipe(fits) for n, fits in by_length}, names=["N"])
 
 
 def figure(df: pd.DataFrame) -> plots.Figure:
@@ -326,5 +330,5 @@ def figure(df: pd.DataFrame) -> plots.Figure:
 def note(df: pd.DataFrame) -> str:
     """One line for the page: which encoder, tested on how many texts."""
     trained = df[df["encoder"].str.startswith("trained", na=False)] if len(df) else df
-    last = trained[trained["compared"].astype(bool)].tail(1) if len(trained) else trained
+    last = trained[trained["compared"].astype(bool)] if len(trained) else trained
     return base.note(last, "an encoder of {n_parameters:,.0f} weights.")

@@ -166,7 +166,7 @@ def _design(
         *parts,
         id=id,
         unit="passages",
-        untested="" if parts else "both designs",
+        untested="" if parts else "both designs, of unseen prose",
         claim=f"{claim}: share of the tokens at equal text-steps, {one} minus {other}",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reproducer.errors import ReproducerError
 from reproducer.readings.continuations import ContinuationSpec, texts_of
 from reproducer.readings.encoder import Passages
 from reproducer.results.known import Known
@@ -11,11 +12,13 @@ from reproducer.texts.sources import RANDOM_TEXTS, Text, load_texts
 TRAINED_ON = {"unseen": (27, 52), "seen": (1, 77)}
 MOST_TEXTS = 26
 # The model writes after the first two tokens of random texts: from this one on texts to learn from,
-# and after those before it texts to test on.
+# and after those before it texts to test on. One seed makes much the same text of any opening, so
+# those to test on have seeds of their own, beyond those to learn from.
 SAMPLED_FROM = 500
 MOST_OPENINGS = RANDOM_TEXTS - SAMPLED_FROM
 SAMPLED: dict[str, int] = {"n_continuations": 32, "n_tokens": 48}
-WRITTEN, WRITTEN_TOKENS = "sampled", 64  # of each text, or as many as are asked for
+WRITTEN = "sampled"  # the source of texts to test on
+WRITTEN_TOKENS = 64
 
 
 def learned(model: str) -> tuple[Passages, ...]:
@@ -32,16 +35,31 @@ def sampled(model: str, n_openings: int) -> tuple[ContinuationSpec, ...]:
 
 
 def written(model: str, n_texts: int, n_tokens: int) -> list[ContinuationSpec]:
-    """What a model writes for encoders to be tested on, a text of its own after each opening."""
+    """What a model writes for encoders to be tested on; the last of each is the text to read.
+
+    Continuation j is drawn with seed j.
+
+    Raises:
+        ReproducerError: texts of more than `WRITTEN_TOKENS` tokens.
+    """
+    if n_tokens > WRITTEN_TOKENS:
+        raise ReproducerError(
+            f"source {WRITTEN!r}: expected windows of at most {WRITTEN_TOKENS} tokens together, "
+            f"got {n_tokens}"
+        )
     openings = load_texts("random", model, SAMPLED_FROM, 2)[-n_texts:]
-    length = {"n_continuations": 1, "n_tokens": max(WRITTEN_TOKENS, n_tokens)}
     return [
-        ContinuationSpec(model=model, context=opening.prefix(2), **length) for opening in openings
+        ContinuationSpec(
+            model=model,
+            context=opening.prefix(2),
+            n_continuations=SAMPLED["n_continuations"] + number,
+            n_tokens=WRITTEN_TOKENS,
+        )
+        for number, opening in enumerate(openings, start=1)
     ]
 
 
 def read_back(asked: list[ContinuationSpec], known: Known) -> list[Text]:
     """The texts that `written` asks for; none until all are known."""
     results = known.all(asked)
-    texts = [text for result in results for text in texts_of(result)]
-    return texts if len(results) == len(asked) else []
+    return [texts_of(result)[-1] for result in results] if len(results) == len(asked) else []

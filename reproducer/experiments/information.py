@@ -238,7 +238,7 @@ def _ratio(df: pd.DataFrame, pair: tuple[str, str]) -> Verdict:
 
 
 def _start(df: pd.DataFrame) -> Verdict:
-    """Is it the start that holds one `[mem]` back? Paired by text."""
+    """Is it its start, with the steps that suit it, that holds one `[mem]` back? By text."""
     one = df[(df["way"] == "1 mem") & (df["first"] == DESIGN[0])]
     values = ["h_lm_nats", "held_tokens", "n_tokens"]
     wide = one.pivot(index=INDEX, columns="init", values=values)
@@ -251,7 +251,7 @@ def _start(df: pd.DataFrame) -> Verdict:
         id="A4.start",
         own=True,
         claim="One [mem] before BOS holds more from a start as e and m have it than from the "
-        f"spread of the embeddings: ratio of mean nats; {CENSORING}",
+        f"spread of the embeddings, each by its own recipe: ratio of mean nats; {CENSORING}",
     )
 
 

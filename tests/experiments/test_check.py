@@ -45,7 +45,7 @@ LONGEST = {
 def with_length(name, n_tokens):
     field, _ = LONGEST[name]
     value = (n_tokens,) if field == "lengths" else n_tokens
-    # As many stages as lengths; sampled texts are longer, since they have several windows.
+    # As many stages as lengths; sampled texts have 64 tokens at most, whatever the model can read.
     alone = {"text_steps": (8,), "sources": ("unseen",)} if name.startswith("encode") else {}
     return load_params(name, "smoke", **{field: value}, **alone)
 

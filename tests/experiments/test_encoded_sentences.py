@@ -7,6 +7,7 @@ import pytest
 from reproducer import compute, load_params, study
 from reproducer.experiments import encoded_sentences as sentences
 from reproducer.experiments import encoded_space
+from reproducer.results.known import Nothing
 from tests.experiments.checks import answers_on_subsets, words
 
 N_FAMILIES, WIDTH, VOCABULARY = 26, 64, 400
@@ -68,6 +69,22 @@ def test_the_table_holds_encodings_beside_words_and_meaning():
     assert near["mean encoding"].startswith("1.00") and near["sentence encoder"].startswith("1.00")
     assert float(near["bag of tokens"].split()[0]) == pytest.approx(0.5, abs=0.05)
     assert table["correlation with the sentence encoder"].iloc[-1] == "–"
+
+
+def test_an_encoder_of_longer_texts_than_the_sentences_is_asked_for_the_rest_alone():
+    params = load_params(
+        "encoded_space",
+        "smollm2",
+        lengths=[32],
+        text_steps=[8],
+        compared_at=32,
+        dtypes=[],
+        fitted_at=[],
+    )
+    assert sentences.asked(params) is None
+    kinds = [spec.kind for spec in encoded_space.specs(params, Nothing())]
+    assert kinds == ["encoded", "encoded lines"]
+    assert sentences.rows(params, Nothing()).empty
 
 
 def test_a_sentence_s_place_is_the_mean_of_its_stretches():

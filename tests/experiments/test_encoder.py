@@ -190,6 +190,26 @@ def test_longer_encoders_leave_what_is_compared_as_it_is():
     assert (last.dtype, last.begun.dtype) == ("bfloat16", "float32")
 
 
+def test_designs_read_prose_wherever_it_stands_among_the_sources():
+    params = load_params("encoder", "smoke", sources=["random", "unseen"])
+    readings = experiment.readings(params, Nothing())
+    assert {source for name, source in readings if name.startswith("design")} == {"unseen"}
+
+
+def test_windows_that_are_longer_than_sampled_texts_are_refused_before_any_work():
+    params = load_params("encoder", "smoke", lengths=[40], text_steps=[8])
+    with pytest.raises(ReproducerError, match="at most 64 tokens together, got 80"):
+        experiment.specs(params, Nothing())
+
+
+def test_tables_and_notes_without_fits_and_of_several_devices():
+    df = frame()
+    df.loc[df["source"] == "random", "device"] = "a GPU"
+    encoded = df[df["task"] == "encode"].drop(columns=["recipe", "arrived", "censored"])
+    assert experiment.starts(encoded).empty
+    assert "a CPU; a GPU" in experiment.note(encoded)
+
+
 def test_fits_of_another_length_are_judged_by_themselves():
     df = frame()
     fits = df[df["task"] == "fit"]
@@ -211,6 +231,10 @@ def test_what_is_trained_on_is_not_tested_on():
     learned = {spec.context.id for spec in experiment.encoder(params).sampled}
     asked = {spec.context.id for spec in experiment.written(params)}
     assert len(asked) == params.n_texts and not learned & asked
+    # Continuation j is drawn with seed j, and one seed makes much the same text of any opening.
+    seeds = [spec.n_continuations - 1 for spec in experiment.written(params)]
+    assert len(set(seeds)) == len(seeds)
+    assert min(seeds) >= max(s.n_continuations for s in experiment.encoder(params).sampled)
     assert not asked & {text.id for text in load_texts("random", params.model, params.n_texts, 4)}
     first, last = TRAINED_ON["unseen"]
     tested = {
@@ -227,6 +251,7 @@ def test_what_is_trained_on_is_not_tested_on():
         ({"lengths": [2, 1]}, "lengths that do not fall"),
         ({"dtypes": ["float32"] * 5}, "as many as lengths"),
         ({"compared_at": 77}, "compared_at among the lengths"),
+        ({"compared_at": 0}, "compared_at among the lengths"),
         ({"fitted_at": [1, 77]}, "fitted_at among the lengths"),
         ({"n_texts": 27}, "n_texts"),
         ({"width": 12}, "width"),
@@ -247,7 +272,7 @@ def test_the_study_computes_what_it_asks_for():
     assert (df["task"] == "encode").sum() == len(readings) * 4
     assert ("trained for N = 2", "sampled") in readings and len(readings) == 2 * 3 + 4
     first = readings["trained for N = 2", "sampled"].texts[: params.windows]
-    whole = texts_of(Known().get(experiment.written(params)[0]))[0].tokens
+    whole = texts_of(Known().get(experiment.written(params)[0]))[-1].tokens
     assert tuple(t for text in first for t in text.tokens) == whole[: 2 * params.windows]
     assert (df["task"] == "fit").sum() == 2 * params.n_texts
     assert set(words(experiment.claims(df)).values()) == {"not tested here"}
